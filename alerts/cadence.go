@@ -1,0 +1,56 @@
+package alerts
+
+import "time"
+
+// Cadence is how often a recipient wants to hear.
+type Cadence string
+
+// The cadences.
+const (
+	Immediate Cadence = "immediate" // one mail a pass, at most one an hour
+	Daily     Cadence = "daily"     // 07:00 in London
+	Weekly    Cadence = "weekly"    // Thursday 07:00 in London
+	Hook      Cadence = "webhook"   // one delivery an event, for endpoints
+)
+
+// ImmediateGap is the least time between two immediate mails to one person.
+const ImmediateGap = time.Hour
+
+// digestHour is outside 01:00–02:00, the hour that a change of clocks skips or repeats.
+const digestHour = 7
+
+// NextDue returns the first moment strictly after t at which mail of the cadence
+// is due. For immediate it is ImmediateGap after t, which is when the last mail
+// was composed.
+func NextDue(c Cadence, t time.Time) time.Time {
+	switch c {
+	case Daily, Weekly:
+		local := t.In(London)
+		for day := 0; ; day++ {
+			// time.Date normalises the day and finds the offset in force on it.
+			due := time.Date(local.Year(), local.Month(), local.Day()+day, digestHour, 0, 0, 0, London)
+			if due.After(t) && (c == Daily || due.Weekday() == time.Thursday) {
+				return due.UTC()
+			}
+		}
+	case Hook:
+		return t
+	}
+	return t.Add(ImmediateGap)
+}
+
+// PreviousDue returns the last moment not after t at which a digest of the
+// cadence was due.
+func PreviousDue(c Cadence, t time.Time) time.Time {
+	back := t.AddDate(0, 0, -8)
+	for next := NextDue(c, back); !next.After(t); next = NextDue(c, next) {
+		back = next
+	}
+	return back
+}
+
+// ClosesBefore reports whether comments close on a day by which the digest due
+// at next would come too late to be of use: on or before the day of that digest.
+func ClosesBefore(closes Date, next time.Time) bool {
+	return closes != "" && closes <= DateOf(next)
+}

@@ -1,0 +1,19 @@
+package alerts
+
+import "errors"
+
+// ErrNotFound says that what was asked for does not exist, or no longer.
+var ErrNotFound = errors.New("not found")
+
+// ErrConflict says that somebody else changed the thing meanwhile, or that it
+// exists already. Reading it again and repeating the request is safe.
+var ErrConflict = errors.New("changed meanwhile")
+
+// InvalidError is a fault in what a person typed. Its text is written for that
+// person and is safe to show beside the field.
+type InvalidError struct {
+	Field   string // the form field or API member, for example "postcode"
+	Problem string // a sentence, for example "Enter a full postcode, like N1C 4AG"
+}
+
+func (e *InvalidError) Error() string { return e.Problem }

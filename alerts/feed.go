@@ -1,0 +1,129 @@
+package alerts
+
+// A Feed is one source of applications of one authority or several. Feeds live in
+// the database; YAML is how they are written, exported and imported (see package
+// alerts/feed for what the declaration holds).
+type Feed struct {
+	ID          int64
+	Slug        string // "york"
+	Authority   string // slug of the authority, or of the first of several
+	Declaration []byte // the YAML
+	Schedule    string // cron expression, read in UTC; empty when it is only imported by hand
+	Contact     string // e-mail address of the person who mends the feed; may be empty
+	Precedence  int    // among the feeds of one authority; the lowest wins
+	Paused      bool
+	HorizonDays int // see [Horizon]
+
+	ETag         string // of the last good answer
+	LastModified string
+	LastComplete int64 // unix ms of the last complete run; 0 when there was none
+}
+
+// FirstImport reports whether the feed has never been read completely, so that
+// whatever it holds is stored silently.
+func (f *Feed) FirstImport() bool { return f.LastComplete == 0 }
+
+// Verdict is what became of a run.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictNone     Verdict = ""         // still under way
+	VerdictComplete Verdict = "complete" // all that the source has was read
+	VerdictPartial  Verdict = "partial"  // what was read is applied; nothing is inferred from what is missing
+	VerdictFailed   Verdict = "failed"   // nothing is applied
+	VerdictHeld     Verdict = "held"     // applied, but its events wait for an operator
+)
+
+// A Run is one attempt to read a feed.
+type Run struct {
+	ID         int64
+	FeedID     int64
+	Feed       string // slug
+	Period     string // unique within the feed, so that two processes never do it twice: a scheduled time, or an import's own key
+	Source     string // URL or file name, without credentials
+	Silent     bool   // first import or backfill: its events are born silenced
+	Verdict    Verdict
+	Reason     string // for a person, unless complete
+	StartedAt  int64  // unix ms
+	FinishedAt int64  // unix ms; 0 while under way
+	Applied    bool   // all staged rows have been applied
+	Counts
+}
+
+// Counts says what a run found.
+type Counts struct {
+	Rows        int // data rows read, bad ones included
+	New         int // records not seen before
+	Changed     int // records that say something else than before
+	Unchanged   int
+	Duplicates  int // rows whose key occurred earlier in the same run
+	Quarantined int // rows left out because of a fault
+	Unlocated   int // rows without a usable position
+	Events      int // events written
+}
+
+// A Fault is one thing wrong with one row. The row it belongs to is left out
+// (quarantined); the rest of the file goes in.
+type Fault struct {
+	Line   int    // 1 is the first line of the file; for JSON the record's number
+	Column string // as the source names it
+	Value  string // the cell, cut to 200 characters
+	Reason string // a sentence
+}
+
+// flood limits: a run may always bring floodFloor new or changed cases; above
+// that, at most floodFactor times the largest of the feed's recent runs.
+const (
+	floodFloor  = 50
+	floodFactor = 5
+	floodMemory = 30 // complete runs looked back on
+)
+
+// FloodMemory is how many of a feed's past complete runs [Judge] wants to see.
+const FloodMemory = floodMemory
+
+// Judge decides a run's verdict from what was staged. whole says that the source
+// proved to be read to its end; fault is what went wrong when it did not.
+// history holds the feed's latest complete, unsilenced runs, newest first.
+//
+// Absence is never inferred from: an empty or shrunken answer is partial or
+// failed, and what is stored stays.
+func Judge(run Run, whole bool, fault string, history []Run) (Verdict, string) {
+	c := run.Counts
+	good := c.Rows - c.Quarantined
+	previous := 0
+	if len(history) > 0 {
+		previous = history[0].Rows
+	}
+	switch {
+	case good == 0 && c.Rows > 0:
+		return VerdictFailed, "every row has a fault: is the column map right?"
+	case good == 0 && fault != "":
+		return VerdictFailed, fault
+	case good == 0 && (previous > 0 || run.Silent):
+		return VerdictFailed, "the source answered without a single application; what is stored is kept"
+	case c.Quarantined*2 > c.Rows:
+		return VerdictFailed, "more than half of the rows have a fault: is the column map right?"
+	}
+	if !run.Silent {
+		if limit := floodLimit(history); c.New+c.Changed > limit {
+			return VerdictHeld, "many more new or changed applications than this feed has ever brought at once; nobody is told until somebody has looked"
+		}
+	}
+	switch {
+	case !whole:
+		return VerdictPartial, fault
+	case previous > 0 && good*10 < previous*8:
+		return VerdictPartial, "the source has shrunk by more than a fifth since it was last read; what is missing is kept"
+	}
+	return VerdictComplete, ""
+}
+
+func floodLimit(history []Run) int {
+	most := 0
+	for _, r := range history[:min(len(history), floodMemory)] {
+		most = max(most, r.New+r.Changed)
+	}
+	return max(floodFloor, floodFactor*most)
+}

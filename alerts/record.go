@@ -1,0 +1,176 @@
+package alerts
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A Field is one canonical field of [Details], as a bit. The values are stored:
+// add new ones at the end and never reuse one.
+type Field uint64
+
+// The fields.
+const (
+	FieldReference Field = 1 << iota
+	FieldAddress
+	FieldPostcode
+	FieldUPRN
+	FieldDescription
+	FieldKind // with KindRaw
+	FieldScale
+	FieldStatus   // with StatusRaw
+	FieldDecision // with DecisionRaw
+	FieldDecisionBy
+	FieldReceived
+	FieldValid
+	FieldCommentsFrom
+	FieldCommentsUntil // with CommentsSource
+	FieldCommittee
+	FieldTarget
+	FieldDecided
+	FieldWithdrawn
+	FieldAppealRef
+	FieldAppealLodged
+	FieldAppealDecided
+	FieldAppealDecision
+	FieldURL
+	FieldCommentURL
+	FieldWard
+	FieldSite
+)
+
+// A fieldRule is what the rules need to know of one field.
+type fieldRule struct {
+	Field Field
+	Name  string // as in JSON and in feed mappings
+	Label string // for a reader: "description"
+	copy  func(to, from *Details)
+	text  func(*Details) string // the value for comparing and showing
+}
+
+func text[T ~string](f Field, name, label string, at func(*Details) *T, with ...func(*Details) *string) fieldRule {
+	return fieldRule{f, name, label,
+		func(to, from *Details) {
+			*at(to) = *at(from)
+			for _, w := range with {
+				*w(to) = *w(from)
+			}
+		},
+		func(d *Details) string { return string(*at(d)) },
+	}
+}
+
+// fieldRules is the table of all fields, in the order in which changes are told.
+var fieldRules = []fieldRule{
+	text(FieldReference, "reference", "reference", func(d *Details) *string { return &d.Reference }),
+	text(FieldDescription, "description", "description", func(d *Details) *string { return &d.Description }),
+	text(FieldAddress, "address", "address", func(d *Details) *string { return &d.Address }),
+	text(FieldPostcode, "postcode", "postcode", func(d *Details) *string { return &d.Postcode }),
+	text(FieldUPRN, "uprn", "property number", func(d *Details) *string { return &d.UPRN }),
+	text(FieldKind, "kind", "type", func(d *Details) *Kind { return &d.Kind }, func(d *Details) *string { return &d.KindRaw }),
+	text(FieldScale, "scale", "scale", func(d *Details) *string { return &d.Scale }),
+	text(FieldStatus, "status", "status", func(d *Details) *Status { return &d.Status }, func(d *Details) *string { return &d.StatusRaw }),
+	text(FieldDecision, "decision", "decision", func(d *Details) *Decision { return &d.Decision }, func(d *Details) *string { return &d.DecisionRaw }),
+	text(FieldDecisionBy, "decision_by", "decided by", func(d *Details) *string { return &d.DecisionBy }),
+	text(FieldReceived, "received", "received", func(d *Details) *Date { return &d.Received }),
+	text(FieldValid, "valid", "valid from", func(d *Details) *Date { return &d.Valid }),
+	text(FieldCommentsFrom, "comments_from", "comments from", func(d *Details) *Date { return &d.CommentsFrom }),
+	text(FieldCommentsUntil, "comments_until", "comment by", func(d *Details) *Date { return &d.CommentsUntil }, func(d *Details) *string { return &d.CommentsSource }),
+	text(FieldCommittee, "committee", "committee date", func(d *Details) *Date { return &d.Committee }),
+	text(FieldTarget, "target", "target date", func(d *Details) *Date { return &d.Target }),
+	text(FieldDecided, "decided", "decided on", func(d *Details) *Date { return &d.Decided }),
+	text(FieldWithdrawn, "withdrawn", "withdrawn on", func(d *Details) *Date { return &d.Withdrawn }),
+	text(FieldAppealRef, "appeal_ref", "appeal reference", func(d *Details) *string { return &d.AppealRef }),
+	text(FieldAppealLodged, "appeal_lodged", "appeal lodged", func(d *Details) *Date { return &d.AppealLodged }),
+	text(FieldAppealDecided, "appeal_decided", "appeal decided", func(d *Details) *Date { return &d.AppealDecided }),
+	text(FieldAppealDecision, "appeal_decision", "appeal decision", func(d *Details) *AppealDecision { return &d.AppealDecision }),
+	text(FieldURL, "url", "council's page", func(d *Details) *string { return &d.URL }),
+	text(FieldCommentURL, "comment_url", "comment page", func(d *Details) *string { return &d.CommentURL }),
+	text(FieldWard, "ward", "ward", func(d *Details) *string { return &d.Ward }),
+	{FieldSite, "site", "position",
+		func(to, from *Details) { to.Site = from.Site },
+		func(d *Details) string { return d.Site.fingerprint() }},
+}
+
+// fingerprint tells sites apart at about a metre (1e-5 degrees), so that a
+// portal's rounding is not a move.
+func (s Site) fingerprint() string {
+	if !s.Located() {
+		return ""
+	}
+	round := func(v float64) float64 { return math.Round(v*1e5) / 1e5 }
+	sum := sha256.Sum256(s.Shape)
+	return fmt.Sprintf("%.5f,%.5f %s %.0f %x", round(s.Lon), round(s.Lat), s.Method, s.Uncertainty, sum[:4*min(1, len(s.Shape))])
+}
+
+// FieldNamed returns the field of that name, as mappings and JSON spell it.
+func FieldNamed(name string) (Field, bool) {
+	i := slices.IndexFunc(fieldRules, func(r fieldRule) bool { return r.Name == name })
+	if i < 0 {
+		return 0, false
+	}
+	return fieldRules[i].Field, true
+}
+
+// Has reports whether the set f contains field.
+func (f Field) Has(field Field) bool { return f&field != 0 }
+
+// A Record is what one feed says of one application. Its identity is the feed
+// and the SourceKey.
+type Record struct {
+	FeedID        int64
+	SourceKey     string // the source system's own key, for example Uniform's KEYVAL
+	Authority     string // slug
+	ApplicationID int64  // 0 until it has been applied
+	Supplied      Field  // the fields that the feed has ever supplied
+	Details       Details
+}
+
+// Overlay returns the record as it is once row has been read: what row does not
+// supply stays as it was.
+func (r Record) Overlay(row Record) Record {
+	for _, rule := range fieldRules {
+		if row.Supplied.Has(rule.Field) {
+			rule.copy(&r.Details, &row.Details)
+		}
+	}
+	r.Supplied |= row.Supplied
+	r.FeedID, r.SourceKey, r.Authority = row.FeedID, row.SourceKey, row.Authority
+	return r
+}
+
+// Hash identifies what the record says. Equal hashes mean that nothing that the
+// service keeps has changed.
+func (r Record) Hash() [16]byte {
+	d := r.Details
+	d.Site.Lon, d.Site.Lat = math.Round(d.Site.Lon*1e5)/1e5, math.Round(d.Site.Lat*1e5)/1e5
+	b, err := json.Marshal(struct {
+		A string
+		S Field
+		D Details
+	}{r.Authority, r.Supplied, d})
+	if err != nil {
+		panic(fmt.Sprintf("hash record %s: %v", r.SourceKey, err)) // only NaN can do this; adapters refuse it
+	}
+	sum := sha256.Sum256(b)
+	return [16]byte(sum[:16])
+}
+
+// Merge returns the view of an application that its records give together. For
+// each field the first record that supplies it with a value wins; records come
+// in the authority's order of precedence.
+func Merge(records []Record) Details {
+	var out Details
+	for _, rule := range fieldRules {
+		for i := range records {
+			if records[i].Supplied.Has(rule.Field) && rule.text(&records[i].Details) != "" {
+				rule.copy(&out, &records[i].Details)
+				break
+			}
+		}
+	}
+	return out
+}

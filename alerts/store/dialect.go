@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3/database"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+)
+
+// A dialect is the complete list of differences between the engines. All other
+// SQL is one text for both: $1 parameters in order of appearance, ON CONFLICT,
+// RETURNING, IS DISTINCT FROM, lists as one JSON parameter through json_each.
+type dialect struct {
+	engine     string // also the directory under migrations/
+	driver     string
+	goose      database.Dialect
+	forUpdate  string // appended to a SELECT in a transaction that will change the row; SQLite's write transactions are exclusive anyway
+	skipLocked string // appended to a SELECT that claims rows
+	intValue   string // the value column of json_each as an integer
+}
+
+var (
+	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value"}
+
+	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
+		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint"}
+)
+
+// open returns a pool for writing and one for reading; on PostgreSQL they are
+// the same.
+func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err error) {
+	if d.engine == "postgres" {
+		db, err := sql.Open(d.driver, dsn)
+		if err != nil {
+			return nil, nil, err
+		}
+		db.SetMaxOpenConns(16)
+		return db, db, db.PingContext(ctx)
+	}
+	path := strings.TrimPrefix(dsn, "sqlite:")
+	if dir := filepath.Dir(path); dir != "." {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, nil, fmt.Errorf("the folder %s does not exist or cannot be read; create it, or name another with --data", dir)
+		}
+	}
+	name := func(pragmas ...string) string {
+		q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
+			"busy_timeout(10000)", "foreign_keys(1)", "secure_delete(1)", "cache_size(-65536)", "temp_store(2)", "journal_size_limit(67108864)"}, pragmas...)}
+		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	}
+	if write, err = sql.Open(d.driver, name("journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+		return nil, nil, err
+	}
+	write.SetMaxOpenConns(1) // SQLite has one writer; waiting here is fairer than in its busy handler
+	if err := write.PingContext(ctx); err != nil {
+		write.Close()
+		return nil, nil, err
+	}
+	if read, err = sql.Open(d.driver, name("query_only(1)")); err != nil {
+		write.Close()
+		return nil, nil, err
+	}
+	read.SetMaxOpenConns(8)
+	return write, read, nil
+}
