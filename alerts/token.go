@@ -19,7 +19,7 @@ type key struct {
 	secret []byte
 }
 
-var encoding = base64.RawURLEncoding
+var encoding = base64.RawURLEncoding.Strict()
 
 // ParseKeys reads "id:key,id:key", the newest first; keys are base64url of at
 // least 32 bytes.

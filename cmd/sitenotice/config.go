@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/store"
+	"github.com/sitenotice/sitenotice/geo/postcode"
+)
+
+// Config is what the operator may set, by flag or by variable.
+type Config struct {
+	Data         string   `help:"Folder for the database, the keys and the postcode table." type:"path" default:"sitenotice-data"`
+	DB           string   `name:"db" help:"Database: sqlite:PATH or postgres://… (default: sitenotice.db in the data folder)."`
+	Listen       string   `help:"Address to serve pages on." default:"localhost:8080"`
+	BaseURL      string   `name:"base-url" help:"Address of the service as people see it, for links in mails." default:"http://localhost:8080"`
+	Mail         string   `help:"How mail is sent: capture (kept, shown at /dev/mail), smtp://user:password@host:port, or sendgrid (key in SITENOTICE_SENDGRID_KEY)." default:"capture"`
+	From         string   `help:"From address of mails." default:"Sitenotice <alerts@localhost>"`
+	Contact      string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
+	TrustedProxy []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
+	AllowOnly    []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
+	JSON         bool     `name:"json" help:"Print results as JSON."`
+	LogLevel     string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+
+	SendgridKey string `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
+	SendgridURL string `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
+	Keys        string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
+}
+
+func (c *Config) validate() error {
+	base, err := url.Parse(c.BaseURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return usage("--base-url %q is not an address like https://alerts.example.org", c.BaseURL)
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if _, err := mail.ParseAddress(c.From); err != nil {
+		return usage("--from %q is not an address like \"Sitenotice <alerts@example.org>\"", c.From)
+	}
+	if c.Contact != "" {
+		if _, err := mail.ParseAddress(c.Contact); err != nil {
+			return usage("--contact %q is not an e-mail address", c.Contact)
+		}
+	}
+	for _, p := range c.TrustedProxy {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			if _, err := netip.ParseAddr(p); err != nil {
+				return usage("--trusted-proxy %q is neither an address nor a range like 10.0.0.0/8", p)
+			}
+		}
+	}
+	return nil
+}
+
+// postgres reports whether the database is PostgreSQL.
+func (c *Config) postgres() bool { return strings.HasPrefix(c.DB, "postgres") }
+
+// log writes to w at the level asked for.
+func (c *Config) log(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // kong has checked it
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// openStore makes the data folder if need be, opens the database and brings it up
+// to date.
+func (c *Config) openStore(ctx context.Context) (*store.Store, error) {
+	dsn := c.DB
+	if dsn == "" {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return nil, fmt.Errorf("make the data folder: %w; name another with --data", err)
+		}
+		dsn = "sqlite:" + filepath.Join(c.Data, "sitenotice.db")
+	}
+	s, err := store.Open(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Migrate(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// keys reads the key ring, or makes one in the data folder.
+func (c *Config) keys() (alerts.Keys, error) {
+	if c.Keys != "" {
+		return alerts.ParseKeys(c.Keys)
+	}
+	if c.postgres() {
+		return alerts.Keys{}, fmt.Errorf("with PostgreSQL set SITENOTICE_KEYS, the same for every process, for example\n  SITENOTICE_KEYS=%s", alerts.NewKeys())
+	}
+	path := filepath.Join(c.Data, "keys.txt")
+	b, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		b = []byte(alerts.NewKeys() + "\n")
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if os.IsExist(err) { // another process was quicker
+			if b, err = os.ReadFile(path); err != nil {
+				return alerts.Keys{}, fmt.Errorf("read the keys: %w", err)
+			}
+			return parseKeyFile(path, b)
+		}
+		if err != nil {
+			return alerts.Keys{}, fmt.Errorf("make the keys: %w", err)
+		}
+		_, err = f.Write(b)
+		if err := firstError(err, f.Sync(), f.Close()); err != nil {
+			return alerts.Keys{}, fmt.Errorf("make the keys: %w", err)
+		}
+	} else if err != nil {
+		return alerts.Keys{}, fmt.Errorf("read the keys: %w", err)
+	}
+	return parseKeyFile(path, b)
+}
+
+func parseKeyFile(path string, b []byte) (alerts.Keys, error) {
+	keys, err := alerts.ParseKeys(strings.TrimSpace(string(b)))
+	if err != nil {
+		return alerts.Keys{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return keys, nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// postcodesPath is where the postcode table lives.
+func (c *Config) postcodesPath() string { return filepath.Join(c.Data, "postcodes.bin") }
+
+// postcodes opens the postcode table; nil when none has been imported.
+func (c *Config) postcodes() (*postcode.Table, error) {
+	t, err := postcode.Open(c.postcodesPath())
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	return t, err
+}
