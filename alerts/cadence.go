@@ -40,13 +40,16 @@ func NextDue(c Cadence, t time.Time) time.Time {
 }
 
 // PreviousDue returns the last moment not after t at which a digest of the
-// cadence was due.
+// cadence was due; t itself for a cadence without fixed moments.
 func PreviousDue(c Cadence, t time.Time) time.Time {
-	back := t.AddDate(0, 0, -8)
-	for next := NextDue(c, back); !next.After(t); next = NextDue(c, next) {
-		back = next
+	if c != Daily && c != Weekly {
+		return t
 	}
-	return back
+	due := NextDue(c, t.AddDate(0, 0, -8))
+	for next := NextDue(c, due); !next.After(t); next = NextDue(c, due) {
+		due = next
+	}
+	return due
 }
 
 // ClosesBefore reports whether comments close on a day by which the digest due

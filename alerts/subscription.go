@@ -63,46 +63,68 @@ func (f Filter) IsZero() bool {
 	return len(f.Kinds)+len(f.Events)+len(f.Include)+len(f.Exclude) == 0 && !f.MajorOnly
 }
 
-// refuses returns why the filter leaves out the event, or "".
-func (f Filter) refuses(t EventType, d *Details) string {
+// refuses returns why the filter leaves out an event, or "".
+func (f *Filter) refuses(t EventType, d *Details) string {
 	switch {
+	case f.IsZero():
+		return ""
 	case f.MajorOnly && !d.IsMajor():
 		return "it is not a major scheme"
 	case len(f.Kinds) > 0 && !slices.Contains(f.Kinds, d.Kind):
 		return "its type is not among those chosen"
-	case len(f.Events) > 0 && t != EventCorrected && t != EventRemoved && !slices.Contains(f.Events, latest(t, d)):
+	case len(f.Events) > 0 && !slices.ContainsFunc(news(t, d), func(t EventType) bool { return slices.Contains(f.Events, t) }):
 		return "this kind of news is not among those chosen"
+	case len(f.Include)+len(f.Exclude) == 0:
+		return ""
 	}
-	words := " " + strings.Join(strings.FieldsFunc(strings.ToLower(d.Description+" "+d.Address), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
-	}), " ") + " "
-	has := func(w string) bool { return strings.Contains(words, strings.ToLower(strings.TrimSpace(w))) }
-	if len(f.Include) > 0 && !slices.ContainsFunc(f.Include, has) {
+	text := plain(d.Description + " " + d.Address)
+	occurs := func(word string) bool { w := plain(word); return w != " " && strings.Contains(text, w) }
+	blank := func(word string) bool { return plain(word) == " " }
+	if slices.ContainsFunc(f.Include, func(w string) bool { return !blank(w) }) && !slices.ContainsFunc(f.Include, occurs) {
 		return "none of the chosen words occurs in it"
 	}
-	if slices.ContainsFunc(f.Exclude, has) {
+	if slices.ContainsFunc(f.Exclude, occurs) {
 		return "one of the excluded words occurs in it"
 	}
 	return ""
 }
 
-// latest is the kind of news that an event is for a filter. A position that
-// comes late is news of the case's latest state.
-func latest(t EventType, d *Details) EventType {
-	if t != EventLocated {
-		return t
-	}
+// plain reduces a text to its words in lower case with a space before each, so
+// that what is looked for is found at the start of words only: "tree" in "trees",
+// not in "street".
+func plain(s string) string {
+	return " " + strings.Join(strings.FieldsFunc(strings.ToLower(s), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}), " ")
+}
+
+// news returns the kinds of news that an event is for a filter. A correction is
+// whatever somebody may have been told. A position that comes late is news of the
+// case's latest state: while it is undecided, that it is there, that it can be
+// commented on, that it goes to a committee; later, how it ended.
+func news(t EventType, d *Details) []EventType {
 	switch {
+	case t == EventCorrected || t == EventRemoved:
+		return EventTypes
+	case t != EventLocated:
+		return []EventType{t}
 	case d.AppealIsDecided():
-		return EventAppealDecided
+		return []EventType{EventAppealDecided}
 	case d.AppealIsLodged():
-		return EventAppealed
+		return []EventType{EventAppealed}
 	case d.IsWithdrawn():
-		return EventWithdrawn
+		return []EventType{EventWithdrawn}
 	case d.IsDecided():
-		return EventDecided
+		return []EventType{EventDecided}
 	}
-	return EventReceived
+	out := []EventType{EventReceived}
+	if d.Status == StatusConsultation || d.CommentsFrom != "" || d.CommentsUntil != "" {
+		out = append(out, EventConsultation)
+	}
+	if d.AtCommittee() {
+		out = append(out, EventCommittee)
+	}
+	return out
 }
 
 // Forever is the To of the version in force.

@@ -2,6 +2,8 @@ package alerts
 
 import (
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/sitenotice/sitenotice/geo"
 	"github.com/twpayne/go-geom"
@@ -14,7 +16,7 @@ type Place struct {
 	Ward string
 }
 
-// NewPlace decodes a case's site; d may be nil.
+// NewPlace decodes a case's site and ward; d may be nil.
 func NewPlace(d *Details) (Place, error) {
 	if d == nil {
 		return Place{}, nil
@@ -26,10 +28,19 @@ func NewPlace(d *Details) (Place, error) {
 	return Place{Site: d.Site, geom: g, Ward: d.Ward}, nil
 }
 
+// isPoint reports whether the place is its point and nothing more.
+func (p *Place) isPoint() bool { return len(p.Site.Shape) == 0 }
+
 // A Candidate is an event with its places decoded, ready to be asked about.
 type Candidate struct {
 	*Event
 	Was, Is Place
+}
+
+// CorrectsEarlier reports whether an event of the type concerns those who were
+// told of the case where it was before, too.
+func (t EventType) CorrectsEarlier() bool {
+	return t == EventLocated || t == EventCorrected || t == EventRemoved
 }
 
 // NewCandidate decodes the places of an event.
@@ -45,31 +56,67 @@ func NewCandidate(e *Event) (*Candidate, error) {
 	return &Candidate{e, was, is}, nil
 }
 
-// A Ground is a version's area decoded once and asked many times.
+// A Ground is a version's area decoded once and asked many times. It is safe for
+// use by several goroutines.
 type Ground struct {
 	Area
-	shape, carveOut *geo.Prepared
+	shape *geo.Prepared
+	rest  *geo.Prepared // everything outside the carve-out, its edge included; nil when nothing is carved out
 }
 
 // NewGround decodes an area.
 func NewGround(a Area) (*Ground, error) {
 	g := &Ground{Area: a}
-	for _, p := range []struct {
-		wkb []byte
-		to  **geo.Prepared
-	}{{a.Shape, &g.shape}, {a.CarveOut, &g.carveOut}} {
-		if len(p.wkb) == 0 {
-			continue
-		}
-		shape, err := geo.DecodeWKB(p.wkb)
+	if len(a.Shape) > 0 {
+		shape, err := geo.DecodeWKB(a.Shape)
 		if err != nil {
 			return nil, fmt.Errorf("read the area %q: %w", a.Label, err)
 		}
-		if *p.to, err = geo.Prepare(shape); err != nil {
+		if g.shape, err = geo.Prepare(shape); err != nil {
 			return nil, fmt.Errorf("prepare the area %q: %w", a.Label, err)
 		}
 	}
+	if a.Kind == AreaPolygon && g.shape == nil {
+		return nil, fmt.Errorf("read the area %q: it has no outline", a.Label)
+	}
+	if len(a.CarveOut) > 0 {
+		carveOut, err := geo.DecodeWKB(a.CarveOut)
+		if err == nil {
+			g.rest, err = geo.Prepare(complement(carveOut))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read what is taken out of the area %q: %w", a.Label, err)
+		}
+	}
 	return g, nil
+}
+
+// complement returns the world without the polygons of g: a sheet with a hole
+// for each of them, and an island for each hole in one of them.
+func complement(g geom.T) geom.T {
+	var polygons []*geom.Polygon
+	switch g := g.(type) {
+	case *geom.Polygon:
+		polygons = []*geom.Polygon{g}
+	case *geom.MultiPolygon:
+		for i := range g.NumPolygons() {
+			polygons = append(polygons, g.Polygon(i))
+		}
+	}
+	flat := []float64{-180, -90, 180, -90, 180, 90, -180, 90, -180, -90}
+	ends := []int{len(flat)}
+	for _, p := range polygons {
+		flat = append(flat, p.LinearRing(0).FlatCoords()...)
+		ends = append(ends, len(flat))
+	}
+	endss := [][]int{ends}
+	for _, p := range polygons {
+		for i := 1; i < p.NumLinearRings(); i++ {
+			flat = append(flat, p.LinearRing(i).FlatCoords()...)
+			endss = append(endss, []int{len(flat)})
+		}
+	}
+	return geom.NewMultiPolygonFlat(geom.XY, flat, endss)
 }
 
 // Interest is how a version answers an event.
@@ -79,7 +126,7 @@ type Interest int
 const (
 	NotWanted  Interest = iota
 	Wanted              // an alert
-	Correction          // only if this subscription was told of the case before: it turns out to be elsewhere
+	Correction          // only if this subscription was told of the case before: it is elsewhere, or gone
 )
 
 // An Answer is an Interest and why, for the person who asks "why did this reach
@@ -89,81 +136,164 @@ type Answer struct {
 	Reason   string // a clause without a full stop: "it is 180 m from NW1 8NH, within 500 m"
 }
 
-// Wants decides whether a version of a subscription wants an event. It reads
-// nothing but its arguments.
+// Wants decides whether a version of a subscription wants an event, and says
+// why. It reads nothing but its arguments.
 func Wants(v *Version, ground *Ground, c *Candidate) Answer {
-	if !v.InForce(c.Seq) {
-		return Answer{NotWanted, "the subscription did not ask for this at the time"}
+	interest, refusal, found := decide(v, ground, c)
+	if refusal != "" {
+		return Answer{interest, refusal}
 	}
-	if why := v.Filter.refuses(c.Type, &c.After); why != "" {
-		return Answer{NotWanted, why}
-	}
-	inside, reason := ground.Contains(c.Is, c.Authority, c.After.IsMajor())
-	if c.Type != EventLocated && c.Type != EventCorrected {
-		if inside {
-			return Answer{Wanted, reason}
-		}
-		return Answer{NotWanted, reason}
-	}
-	was := false
-	if c.Before != nil {
-		was, _ = ground.Contains(c.Was, c.Authority, c.Before.IsMajor())
-	}
+	reason := ground.words(found)
 	switch {
-	case c.Type == EventLocated && inside && was:
-		return Answer{NotWanted, "it was inside the area before it moved, and still is"}
-	case inside:
-		return Answer{Wanted, reason}
-	case was:
-		return Answer{Correction, "it turns out to be elsewhere: " + reason}
+	case interest == Correction && c.Type == EventRemoved:
+		reason = "it was taken down"
+	case interest == Correction:
+		reason = "it turns out to be elsewhere: " + reason
+	case interest == NotWanted && found.inside():
+		reason = "it was inside the area before it moved, and still is"
 	}
-	return Answer{NotWanted, reason}
+	return Answer{interest, reason}
 }
 
+// Decide is [Wants] without the words, for the many.
+func Decide(v *Version, ground *Ground, c *Candidate) Interest {
+	interest, _, _ := decide(v, ground, c)
+	return interest
+}
+
+// decide is the rule. The refusal, when there is one, is the whole reason;
+// otherwise it lies in the place found.
+//
+// A correction passes every filter: whether it is owed depends on what was told
+// of the case, and that was decided by the case as it was then.
+func decide(v *Version, ground *Ground, c *Candidate) (Interest, string, finding) {
+	if !v.InForce(c.Seq) {
+		return NotWanted, "the subscription did not ask for this at the time", finding{}
+	}
+	is := ground.find(&c.Is, c.Authority, c.After.IsMajor())
+	was := false
+	if c.Type.CorrectsEarlier() && c.Before != nil {
+		was = ground.find(&c.Was, c.Authority, c.Before.IsMajor()).inside()
+	}
+	switch {
+	case c.Type == EventRemoved && (is.inside() || was):
+		return Correction, "", is
+	case !is.inside() && was:
+		return Correction, "", is
+	case !is.inside():
+		return NotWanted, "", is
+	case c.Type == EventLocated && was:
+		return NotWanted, "", is
+	}
+	if why := v.Filter.refuses(c.Type, &c.After); why != "" {
+		return NotWanted, why, is
+	}
+	return Wanted, "", is
+}
+
+// A finding is where a place lies in relation to an area.
+type finding struct {
+	where           where
+	distance, limit float64 // metres, where the position decides
+}
+
+type where byte
+
+const (
+	unlocated where = iota
+	tooFar
+	carvedOut
+	elsewhere // another ward or authority
+	within    // by position; this and what follows is inside
+	byCode    // by ward or authority
+)
+
+func (f finding) inside() bool { return f.where >= within }
+
 // Contains reports whether a place lies in the area, and says why. The edge
-// counts as inside. A place whose position is uncertain counts when it may be.
+// counts as inside, also the edge of what is carved out. A place whose position
+// is uncertain counts when it may be inside, and a site when any part of it is.
 func (g *Ground) Contains(p Place, authority string, major bool) (bool, string) {
+	f := g.find(&p, authority, major)
+	return f.inside(), g.words(f)
+}
+
+func (g *Ground) find(p *Place, authority string, major bool) finding {
+	f := finding{where: elsewhere}
 	switch g.Kind {
 	case AreaAuthority:
-		if authority == g.Code {
-			return true, "it is an application to " + g.name()
+		if authority != g.Code {
+			return f
 		}
-		return false, "it is an application to another council"
+		f.where = byCode
 	case AreaWard:
-		if p.Ward != "" && p.Ward == g.Code {
-			return true, "it is in the ward " + g.name()
+		if p.Ward == "" || p.Ward != g.Code {
+			return f
 		}
-		return false, "it is not in the ward " + g.name()
+		f.where = byCode
+	case AreaCircle:
+		if p.geom == nil {
+			return finding{where: unlocated}
+		}
+		f = finding{within, 0, g.Radius}
+		if p.isPoint() {
+			f.distance = geo.Distance(g.Centre, p.Site.Point())
+		} else {
+			_, f.distance = geo.Nearest(g.Centre, p.geom)
+		}
+	case AreaPolygon:
+		if p.geom == nil {
+			return finding{where: unlocated}
+		}
+		f = finding{within, g.shape.DistanceM(p.geom), 0}
 	}
-	if p.geom == nil {
-		return false, "the council has published no position for it"
-	}
-	var distance float64
-	limit := g.Radius
-	if g.Kind == AreaCircle {
-		_, distance = geo.Nearest(g.Centre, p.geom)
-	} else {
-		limit = 0
-		if !g.shape.Intersects(p.geom) {
-			distance = g.shape.DistanceM(p.geom)
+	if f.where == within {
+		if major {
+			f.limit = max(f.limit, g.Ring)
+		}
+		if !(f.distance-p.Site.Uncertainty <= f.limit) { // so that NaN is outside
+			f.where = tooFar
+			return f
 		}
 	}
-	if major {
-		limit = max(limit, g.Ring)
+	if g.rest != nil && p.geom != nil && g.rest.DistanceM(p.geom) > p.Site.Uncertainty {
+		f.where = carvedOut
 	}
-	if g.carveOut != nil && g.carveOut.Intersects(p.geom) {
-		return false, "it is in the part that was taken out of the area"
-	}
-	if distance-p.Site.Uncertainty > limit {
+	return f
+}
+
+// words says what was found.
+func (g *Ground) words(f finding) string {
+	switch f.where {
+	case unlocated:
+		return "the council has published no position for it"
+	case carvedOut:
+		return "it is in the part that was taken out of the area"
+	case elsewhere:
+		if g.Kind == AreaWard {
+			return "it is not in the ward " + g.name()
+		}
+		return "it is an application to another council"
+	case byCode:
+		if g.Kind == AreaWard {
+			return "it is in the ward " + g.name()
+		}
+		return "it is an application to " + g.name()
+	case tooFar:
 		if g.Kind == AreaPolygon {
-			return false, fmt.Sprintf("it is %s outside %s", Metres(distance), g.name())
+			return fmt.Sprintf("it is %s outside %s", Metres(f.distance), g.name())
 		}
-		return false, fmt.Sprintf("it is %s from %s, further than %s", Metres(distance), g.name(), Metres(limit))
+		return fmt.Sprintf("it is %s from %s, further than %s", Metres(f.distance), g.name(), Metres(f.limit))
 	}
-	if g.Kind == AreaPolygon {
-		return true, "it is inside " + g.name()
+	switch {
+	case g.Kind == AreaPolygon && f.distance > 0:
+		return fmt.Sprintf("it is %s from %s", Metres(f.distance), g.name())
+	case g.Kind == AreaPolygon:
+		return "it is inside " + g.name()
+	case f.distance > f.limit:
+		return fmt.Sprintf("it is about %s from %s, and its position is known only roughly", Metres(f.distance), g.name())
 	}
-	return true, fmt.Sprintf("it is %s from %s, within %s", Metres(distance), g.name(), Metres(limit))
+	return fmt.Sprintf("it is %s from %s, within %s", Metres(f.distance), g.name(), Metres(f.limit))
 }
 
 func (g *Ground) name() string {
@@ -178,15 +308,10 @@ func Metres(m float64) string {
 	switch {
 	case m < 1:
 		return "0 m"
-	case m < 995:
-		return fmt.Sprintf("%.0f m", roundTo(m, 5))
+	case m < 9.5:
+		return fmt.Sprintf("%.0f m", m)
+	case m < 997.5:
+		return fmt.Sprintf("%.0f m", math.Round(m/5)*5)
 	}
-	return fmt.Sprintf("%.1f km", m/1000)
-}
-
-func roundTo(m, step float64) float64 {
-	if m < step*2 {
-		return float64(int(m + .5))
-	}
-	return float64(int(m/step+.5)) * step
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", m/1000), ".0") + " km"
 }
