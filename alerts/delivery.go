@@ -29,7 +29,8 @@ type Subscription struct {
 	State       SubscriptionState
 	PausedUntil int64   // unix ms; 0 when not paused; Forever when until further notice
 	CreatedAt   int64   // unix ms
-	Current     Version // the one in force
+	EndedAt     int64   // unix ms; 0 while it lives
+	Current     Version // the one in force, or last in force
 }
 
 // SubscriptionState is the life of a subscription.

@@ -17,3 +17,9 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string { return e.Problem }
+
+// ErrExpired says that a link was good once but no longer is.
+var ErrExpired = errors.New("this link has expired")
+
+// ErrTooMany says that somebody asked too often and may ask again later.
+var ErrTooMany = errors.New("too many requests; please try again in an hour")

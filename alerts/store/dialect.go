@@ -25,10 +25,12 @@ type dialect struct {
 	forUpdate  string // appended to a SELECT in a transaction that will change the row; SQLite's write transactions are exclusive anyway
 	skipLocked string // appended to a SELECT that claims rows
 	intValue   string // the value column of json_each as an integer
+	scrub      string // run after an erasure, so that no old copy of a page stays in the journal
 }
 
 var (
-	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value"}
+	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value",
+		scrub: "PRAGMA wal_checkpoint(TRUNCATE)"}
 
 	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint"}

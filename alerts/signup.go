@@ -1,0 +1,273 @@
+package alerts
+
+import (
+	"fmt"
+	"math"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
+
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+// The radii that a subscriber may choose between, in metres.
+const (
+	MinRadius     = 50
+	MaxRadius     = 10_000
+	DefaultRadius = 500
+)
+
+// ConfirmFor is how long the link in a confirmation mail works, and how long an
+// unconfirmed sign-up is kept.
+const ConfirmFor = 7 * 24 * time.Hour
+
+// ManageDays is how many days the manage link in an alert works; one that was
+// asked for works for RequestedManageDays.
+const (
+	ManageDays          = 30
+	RequestedManageDays = 1
+)
+
+// MaxAreas is how many areas one person may follow, and MaxPending how many of
+// them may wait for confirmation; older ones give way.
+const (
+	MaxAreas   = 50
+	MaxPending = 5
+)
+
+// UndoFor is how long an ended subscription can be taken up again from the page
+// that ended it.
+const UndoFor = 28 * 24 * time.Hour
+
+// ConsentVersion names the words of [ConsentWords]; it is stored with each
+// consent, so change it whenever they change.
+const ConsentVersion = "2026-11-23"
+
+// ConsentWords is what a person agrees to by signing up, shown above the button.
+const ConsentWords = "We will write to this address about planning applications in this area, as often as you choose, " +
+	"once you have confirmed it. Every mail has a link that stops it. We keep your address and the area for this and nothing else."
+
+// A SignUp is what a person asks for on a form.
+type SignUp struct {
+	Address string
+	Area    Area
+	Filter  Filter
+	Cadence Cadence
+	Page    string // the page on which it was asked for, kept with the consent
+	Client  string // where the request came from, as [ClientKey] writes it; counted, never stored with the sign-up
+}
+
+// Check returns the sign-up with its address in the form in which it is stored,
+// and every fault in it, each beside its field.
+func (s SignUp) Check() (SignUp, []*InvalidError) {
+	var faults []*InvalidError
+	address, err := ParseAddress(s.Address)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	s.Address = address
+	s.Area.Label = CleanLabel(s.Area.Label)
+	return s, append(faults, CheckWish(s.Area, s.Filter, s.Cadence)...)
+}
+
+// CheckWish returns the faults in what a subscription asks for: its area, its
+// filter and its cadence.
+func CheckWish(a Area, f Filter, c Cadence) []*InvalidError {
+	var faults []*InvalidError
+	add := func(field, problem string) { faults = append(faults, &InvalidError{field, problem}) }
+	switch a.Kind {
+	case AreaCircle:
+		if !(a.Radius >= MinRadius && a.Radius <= MaxRadius) {
+			add("radius", fmt.Sprintf("Choose a distance between %s and %s", Metres(MinRadius), Metres(MaxRadius)))
+		}
+		if err := CheckPlace(a.Centre); err != nil {
+			faults = append(faults, err)
+		}
+	case AreaWard, AreaAuthority:
+		if a.Code == "" {
+			add("area", "Choose a ward or a council")
+		}
+	case AreaPolygon:
+		if len(a.Shape) == 0 {
+			add("area", "Draw an area")
+		}
+	default:
+		add("area", "Choose an area")
+	}
+	if c != Immediate && c != Daily && c != Weekly {
+		add("frequency", "Choose how often you want to hear from us")
+	}
+	for _, k := range f.Kinds {
+		if !slices.Contains(Kinds, k) {
+			add("kinds", "Choose from the kinds of application in the list")
+			break
+		}
+	}
+	return faults
+}
+
+// CheckPlace returns the fault in a place that somebody typed, if there is one.
+func CheckPlace(p geo.Point) *InvalidError {
+	inside := func(lon, lat float64) bool { return lon >= -8.7 && lon <= 1.8 && lat >= 49.8 && lat <= 60.9 }
+	switch {
+	case math.IsNaN(p.Lon) || math.IsNaN(p.Lat):
+		return &InvalidError{"lat", "Enter the latitude and longitude as numbers, like 51.5397 and -0.1425"}
+	case inside(p.Lon, p.Lat):
+		return nil
+	case inside(p.Lat, p.Lon):
+		return &InvalidError{"lat", "Latitude and longitude seem to be swapped: in the United Kingdom the latitude is between 49.8 and 60.9"}
+	}
+	return &InvalidError{"lat", "This place is outside the United Kingdom: its latitudes are 49.8 to 60.9, its longitudes -8.7 to 1.8"}
+}
+
+// Kinds lists the kinds of application in the order in which forms offer them.
+var Kinds = []Kind{KindHouseholder, KindFull, KindOutline, KindReserved, KindChangeOfUse, KindListed, KindDemolition,
+	KindTreesTPO, KindTreesArea, KindAdvert, KindTelecoms, KindPriorApproval, KindLawfulExisting, KindLawfulProposed,
+	KindConditions, KindVariation, KindNonMaterial, KindPIP, KindEIA, KindHazardous, KindMinerals, KindCouncilOwn,
+	KindNeighbour, KindPreApplication, KindOther}
+
+// CleanLabel makes one printable line of at most 60 characters of what a
+// subscriber calls an area.
+func CleanLabel(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > 60 {
+		s = strings.TrimSpace(string(runes[:60]))
+	}
+	return s
+}
+
+// ParseAddress checks an e-mail address that somebody typed and returns it as it
+// is stored: trimmed, its domain in ASCII and lower case, its local part as typed.
+func ParseAddress(s string) (string, *InvalidError) {
+	fault := func(problem string) (string, *InvalidError) { return "", &InvalidError{"email", problem} }
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return fault("Enter your e-mail address")
+	}
+	const wrong = "Enter an e-mail address like name@example.org"
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 {
+		return fault(wrong)
+	}
+	local, domain := s[:at], s[at+1:]
+	for _, r := range local {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),:;<>@[\]%`, r) {
+			return fault(wrong)
+		}
+	}
+	domain, err := idna.Lookup.ToASCII(strings.ToLower(domain))
+	if err != nil || !strings.Contains(domain, ".") || strings.HasSuffix(domain, ".") || numeric(domain) {
+		return fault(wrong)
+	}
+	s = local + "@" + domain
+	if len(local) > 64 || len(s) > 254 {
+		return fault("This e-mail address is too long")
+	}
+	if parsed, err := mail.ParseAddress(s); err != nil || parsed.Address != s || parsed.Name != "" {
+		return fault(wrong)
+	}
+	return s, nil
+}
+
+// numeric reports whether a domain ends like an IP address.
+func numeric(domain string) bool {
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	return strings.Trim(last, "0123456789") == ""
+}
+
+// A Wish is what the subscriber may change about a subscription. The place stays:
+// another place is another subscription.
+type Wish struct {
+	Radius  float64
+	Label   string
+	Filter  Filter
+	Cadence Cadence
+}
+
+// Apply returns the version changed as wished; it does not check the wish.
+func (w Wish) Apply(v Version) Version {
+	if v.Area.Kind == AreaCircle {
+		v.Area.Radius = w.Radius
+	}
+	if label := CleanLabel(w.Label); label != "" {
+		v.Area.Label = label
+	}
+	v.Filter, v.Cadence = w.Filter, w.Cadence
+	return v
+}
+
+// SameArea reports whether two areas are the same place to the person who
+// follows them: for circles the same centre, whatever the radius.
+func SameArea(a, b Area) bool {
+	if a.Kind != b.Kind {
+		return false
+	}
+	switch a.Kind {
+	case AreaCircle:
+		return geo.Distance(a.Centre, b.Centre) < 5
+	case AreaPolygon:
+		return string(a.Shape) == string(b.Shape)
+	}
+	return a.Code == b.Code
+}
+
+// A Letter is a mail to one person about their own subscriptions, before it is
+// put into words.
+type Letter struct {
+	Kind      DeliveryKind // DeliveryConfirm or DeliveryManage
+	Recipient Recipient
+	Area      Area    // that was asked for, of a confirmation
+	Cadence   Cadence // of a confirmation
+	Filter    Filter  // of a confirmation
+	Secret    string  // for the confirm link; empty in other letters
+	Already   bool    // the area is followed already: nothing to confirm, a manage link instead
+}
+
+// An Allowance limits how often something may be asked for.
+type Allowance struct {
+	Key    string // what is counted: a client, or an address by its keyed hash
+	Period string // the hour, day or month of the count
+	Limit  int
+}
+
+// Limits says how often strangers may ask for mail.
+type Limits struct {
+	SignUpsPerClientHour  int // sign-ups and requests for links of one client address
+	ConfirmationsPerDay   int // confirmation mails to one address
+	ConfirmationsPerMonth int // confirmation mails to one address
+	ManageLinksPerDay     int // requested manage links to one address
+}
+
+// DefaultLimits are the limits unless the operator sets others.
+var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3}
+
+// Client returns the allowance of a client for one sign-up or link.
+func (l Limits) Client(client string, now time.Time) Allowance {
+	return Allowance{"client:" + client, now.UTC().Format("2006-01-02T15"), l.SignUpsPerClientHour}
+}
+
+// Confirmations returns the allowances of an address for one confirmation mail.
+func (l Limits) Confirmations(addressKey string, now time.Time) []Allowance {
+	return []Allowance{
+		{"confirm:" + addressKey, string(DateOf(now)), l.ConfirmationsPerDay},
+		{"confirm:" + addressKey, string(DateOf(now))[:7], l.ConfirmationsPerMonth},
+	}
+}
+
+// ManageLinks returns the allowance of an address for one requested manage link.
+func (l Limits) ManageLinks(addressKey string, now time.Time) Allowance {
+	return Allowance{"manage:" + addressKey, string(DateOf(now)), l.ManageLinksPerDay}
+}
