@@ -70,17 +70,28 @@ func (c *Config) log(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
-// openStore makes the data folder if need be, opens the database and brings it up
-// to date.
-func (c *Config) openStore(ctx context.Context) (*store.Store, error) {
-	dsn := c.DB
-	if dsn == "" {
+// connect opens the database without touching its schema. With create it makes
+// the data folder and the file if need be; without, a folder that is not there is
+// an error, so that a mistyped --data is not answered by an empty database.
+func (c *Config) connect(ctx context.Context, create bool) (*store.Store, error) {
+	if create {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return nil, fmt.Errorf("make the data folder: %w; name another with --data", err)
 		}
-		dsn = "sqlite:" + filepath.Join(c.Data, "sitenotice.db")
 	}
-	s, err := store.Open(ctx, dsn)
+	if c.DB != "" {
+		return store.Open(ctx, c.DB)
+	}
+	path := filepath.Join(c.Data, "sitenotice.db")
+	if _, err := os.Stat(path); err != nil && !create {
+		return nil, fmt.Errorf("there is no database in %s: name your data folder with --data, or begin with \"sitenotice serve\" or \"sitenotice feed add\", which make one", c.Data)
+	}
+	return store.Open(ctx, "sqlite:"+path)
+}
+
+// openStore opens the database as connect does and brings it up to date.
+func (c *Config) openStore(ctx context.Context, create bool) (*store.Store, error) {
+	s, err := c.connect(ctx, create)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 	_ "time/tzdata" // days begin in London also on machines without a zone database
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sitenotice/sitenotice/alerts/store"
 )
 
 func main() {
@@ -96,6 +98,9 @@ func run(ctx context.Context, args []string, std streams) int {
 		return exitUsage
 	}
 	fmt.Fprintln(std.err, "sitenotice:", err)
+	if hint := store.Hint(err); hint != "" {
+		fmt.Fprintln(std.err, hint)
+	}
 	return exitFailed
 }
 
