@@ -236,6 +236,26 @@ type Letter struct {
 	Already   bool    // the area is followed already: nothing to confirm, a manage link instead
 }
 
+// A Writer puts a letter into words. The store calls it within a transaction, so
+// that a sign-up and its mail are stored together or not at all.
+type Writer func(Letter) (Delivery, error)
+
+// A Standing is a recipient with the subscriptions that have not ended, oldest
+// first.
+type Standing struct {
+	Recipient     Recipient
+	Subscriptions []Subscription
+}
+
+// A Consent is one consent given or withdrawn, for the person's own copy.
+type Consent struct {
+	SubscriptionID int64
+	At             int64  // unix ms
+	Method         string // "sign-up", "confirm", "edit", "stop" or "undo"
+	Wording        string // version of the words shown
+	Page           string // where
+}
+
 // An Allowance limits how often something may be asked for.
 type Allowance struct {
 	Key    string // what is counted: a client, or an address by its keyed hash

@@ -15,10 +15,6 @@ import (
 // ended, taken up again, erased. Every method that changes what is wanted locks
 // the recipient first and the matcher's watermark last.
 
-// A Writer puts a letter into words. It is called within a transaction, so that
-// a sign-up and its mail are stored together or not at all.
-type Writer func(alerts.Letter) (alerts.Delivery, error)
-
 // Subscribe stores a sign-up, already checked, and queues the mail that asks for
 // its confirmation. addressKeys are the keyed hashes of its address, the first to
 // be stored.
@@ -27,7 +23,7 @@ type Writer func(alerts.Letter) (alerts.Delivery, error)
 // only alerts.ErrTooMany, which depends on the client alone, is told apart. An
 // address gets as many mails as limits allow, and one link confirms all that
 // waits for confirmation.
-func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write Writer) error {
+func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if ok, err := allow(ctx, tx, limits.Client(r.Client, now)); err != nil {
 			return err
@@ -139,15 +135,9 @@ func scanRecipient(row *sql.Row) (r alerts.Recipient, err error) {
 	return r, err
 }
 
-// A Standing is what a confirmation link, or a recipient, stands for.
-type Standing struct {
-	Recipient     alerts.Recipient
-	Subscriptions []alerts.Subscription // pending and active ones, oldest first
-}
-
 // Awaiting returns what the holder of a confirmation link has asked for. It
 // changes nothing. alerts.ErrExpired: the link has run out.
-func (s *Store) Awaiting(ctx context.Context, secret string, now time.Time) (Standing, error) {
+func (s *Store) Awaiting(ctx context.Context, secret string, now time.Time) (alerts.Standing, error) {
 	st, err := s.awaiting(ctx, s.read, secret, now)
 	if err != nil && !errors.Is(err, alerts.ErrExpired) {
 		return st, fmt.Errorf("read the confirmation link: %w", err)
@@ -155,7 +145,7 @@ func (s *Store) Awaiting(ctx context.Context, secret string, now time.Time) (Sta
 	return st, err
 }
 
-func (s *Store) awaiting(ctx context.Context, q querier, secret string, now time.Time) (st Standing, err error) {
+func (s *Store) awaiting(ctx context.Context, q querier, secret string, now time.Time) (st alerts.Standing, err error) {
 	var recipient, expires int64
 	if err := one(q.QueryRowContext(ctx, `SELECT recipient_id, expires_at FROM token WHERE hash = $1 AND purpose = 'confirm'`,
 		alerts.HashSecret(secret)).Scan(&recipient, &expires)); err != nil {
@@ -174,7 +164,7 @@ func (s *Store) awaiting(ctx context.Context, q querier, secret string, now time
 // Confirm makes the subscriptions with the given current versions active, on the
 // word of the holder of a confirmation link: versions and not subscriptions, so
 // that what was shown is what is confirmed. Repeating it changes nothing.
-func (s *Store) Confirm(ctx context.Context, secret string, versions []int64, now time.Time) (st Standing, err error) {
+func (s *Store) Confirm(ctx context.Context, secret string, versions []int64, now time.Time) (st alerts.Standing, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		if st, err = s.awaiting(ctx, tx, secret, now); err != nil {
 			return err
@@ -622,7 +612,7 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 
 // RequestLink queues a mail with a manage link if a person with that address is
 // subscribed, and answers alike if not.
-func (s *Store) RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write Writer) error {
+func (s *Store) RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if ok, err := allow(ctx, tx, limits.Client(client, now)); err != nil {
 			return err
@@ -670,7 +660,7 @@ func (s *Store) CoverageWishes(ctx context.Context, recipient int64) ([]string, 
 }
 
 // Standing returns a recipient with all subscriptions that have not ended.
-func (s *Store) Standing(ctx context.Context, recipient int64) (st Standing, err error) {
+func (s *Store) Standing(ctx context.Context, recipient int64) (st alerts.Standing, err error) {
 	if st.Recipient, err = scanRecipient(s.read.QueryRowContext(ctx, `SELECT id, kind, address, state, language FROM recipient WHERE id = $1`, recipient)); err == nil {
 		st.Subscriptions, err = subscriptions(ctx, s.read, `s.recipient_id = $1 AND s.state <> 'ended'`, recipient)
 	}
@@ -693,18 +683,9 @@ func (s *Store) Subscription(ctx context.Context, id int64) (alerts.Subscription
 	return subs[0], nil
 }
 
-// A ConsentRow is one consent given or withdrawn, for the person's own copy.
-type ConsentRow struct {
-	SubscriptionID int64  `json:"subscription"`
-	At             int64  `json:"at_unix_ms"`
-	Method         string `json:"method"`
-	Wording        string `json:"wording"`
-	Page           string `json:"page"`
-}
-
 // Consents returns all consents of a recipient, oldest first.
-func (s *Store) Consents(ctx context.Context, recipient int64) ([]ConsentRow, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (c ConsentRow, err error) {
+func (s *Store) Consents(ctx context.Context, recipient int64) ([]alerts.Consent, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (c alerts.Consent, err error) {
 		return c, rows.Scan(&c.SubscriptionID, &c.At, &c.Method, &c.Wording, &c.Page)
 	}, `SELECT subscription_id, at, method, wording, page FROM consent WHERE recipient_id = $1 ORDER BY id`, recipient)
 }
@@ -828,7 +809,7 @@ func isSuppressed(ctx context.Context, tx *sql.Tx, addressKeys []string) (bool, 
 }
 
 // queueLetter has a letter written and puts it first in the queue.
-func queueLetter(ctx context.Context, tx *sql.Tx, l alerts.Letter, now time.Time, write Writer) error {
+func queueLetter(ctx context.Context, tx *sql.Tx, l alerts.Letter, now time.Time, write alerts.Writer) error {
 	d, err := write(l)
 	if err != nil {
 		return fmt.Errorf("write the %s mail: %w", l.Kind, err)

@@ -99,7 +99,8 @@ CREATE TABLE application (
 	lat        DOUBLE PRECISION,
 	details    TEXT NOT NULL    -- JSON
 );
-CREATE INDEX application_cell ON application (cell, listed DESC, id DESC) WHERE cell IS NOT NULL;
+-- Covers the area page: which applications, before their rows are read.
+CREATE INDEX application_cell ON application (cell, listed DESC, id DESC, lon, lat, hidden) WHERE cell IS NOT NULL;
 CREATE INDEX application_authority ON application (authority, listed DESC, id DESC);
 
 -- Every reference under which an application is known, its current one included.

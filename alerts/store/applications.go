@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+// This file is what pages show of applications. Hidden ones are never in it.
+
+// edgeMargin is how far outside a circle the representative point of a site may
+// lie whose edge is still looked for.
+const edgeMargin = 300
+
+// Near returns up to limit applications in a circle, the newest first, that come
+// after the cursor, and the cursor after the last of them; its ID is 0 when there
+// are no more. A site counts by its edge, as in matching.
+func (s *Store) Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) (found []alerts.Application, next alerts.Cursor, err error) {
+	ground, err := alerts.NewGround(alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
+	if err != nil {
+		return nil, next, err
+	}
+	batch := limit + 1 + limit/4
+	for {
+		candidates, err := s.around(ctx, centre, radius, after, "", batch)
+		if err != nil {
+			return nil, next, fmt.Errorf("look for applications: %w", err)
+		}
+		ids := make([]int64, 0, len(candidates))
+		for _, c := range candidates {
+			if geo.Distance(centre, c.at) <= radius+edgeMargin {
+				ids = append(ids, c.id)
+			}
+		}
+		apps, err := s.applicationsByID(ctx, ids)
+		if err != nil {
+			return nil, next, fmt.Errorf("read applications: %w", err)
+		}
+		for _, c := range candidates {
+			app, ok := apps[c.id]
+			after = alerts.Cursor{Listed: c.listed, ID: c.id}
+			if !ok {
+				continue
+			}
+			if inside, err := contains(ground, app); err != nil {
+				return nil, next, err
+			} else if !inside {
+				continue
+			}
+			if len(found) == limit {
+				return found, next, nil
+			}
+			found, next = append(found, app), after
+		}
+		if len(candidates) < batch {
+			return found, alerts.Cursor{}, nil
+		}
+	}
+}
+
+func contains(ground *alerts.Ground, app alerts.Application) (bool, error) {
+	place, err := alerts.NewPlace(&app.Details)
+	if err != nil {
+		return false, err
+	}
+	inside, _ := ground.Contains(place, app.Authority, app.IsMajor())
+	return inside, nil
+}
+
+// CountNear counts the applications in a circle that are listed on or after a day.
+func (s *Store) CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error) {
+	ground, err := alerts.NewGround(alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
+	if err != nil {
+		return 0, err
+	}
+	candidates, err := s.around(ctx, centre, radius, alerts.Cursor{}, since, math.MaxInt32)
+	if err != nil {
+		return 0, fmt.Errorf("count applications: %w", err)
+	}
+	n := 0
+	var edge []int64 // inside or not by their edge or uncertainty
+	for _, c := range candidates {
+		switch d := geo.Distance(centre, c.at); {
+		case d <= radius:
+			n++
+		case d <= radius+edgeMargin:
+			edge = append(edge, c.id)
+		}
+	}
+	for len(edge) > 0 {
+		some := edge[:min(500, len(edge))]
+		edge = edge[len(some):]
+		apps, err := s.applicationsByID(ctx, some)
+		if err != nil {
+			return 0, fmt.Errorf("count applications: %w", err)
+		}
+		for _, app := range apps {
+			if inside, err := contains(ground, app); err != nil {
+				return 0, err
+			} else if inside {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+type candidate struct {
+	id     int64
+	listed alerts.Date
+	at     geo.Point
+}
+
+// around returns the applications whose points lie in the box around a circle and
+// its margin, the newest first. The index answers it without touching the rows.
+func (s *Store) around(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, since alerts.Date, limit int) ([]candidate, error) {
+	box := geo.CircleBox(centre, radius+edgeMargin)
+	return collect(ctx, s.read, func(rows *sql.Rows) (c candidate, err error) {
+		return c, rows.Scan(&c.id, &c.listed, &c.at.Lon, &c.at.Lat)
+	}, `SELECT id, listed, lon, lat FROM application
+		WHERE cell IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden
+		AND lon BETWEEN $2 AND $3 AND lat BETWEEN $4 AND $5 AND listed >= $6 AND (listed, id) < ($7, $8)
+		ORDER BY listed DESC, id DESC LIMIT $9`,
+		list(cellsOf(box)), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat, since, afterListed(after), afterID(after), limit)
+}
+
+// afterListed and afterID put the zero cursor before every application.
+func afterListed(c alerts.Cursor) string {
+	if c == (alerts.Cursor{}) {
+		return "9999-99-99"
+	}
+	return string(c.Listed)
+}
+
+func afterID(c alerts.Cursor) int64 {
+	if c == (alerts.Cursor{}) {
+		return math.MaxInt64
+	}
+	return c.ID
+}
+
+const applicationColumns = `id, authority, reference, version, hidden, first_seen, updated_at, details`
+
+func scanApplication(rows *sql.Rows) (a alerts.Application, err error) {
+	var reference string
+	if err = rows.Scan(&a.ID, &a.Authority, &reference, &a.Version, &a.Hidden, &a.FirstSeen, &a.UpdatedAt, asJSON[alerts.Details]{&a.Details}); err == nil {
+		a.Reference = reference
+	}
+	return a, err
+}
+
+func (s *Store) applicationsByID(ctx context.Context, ids []int64) (map[int64]alerts.Application, error) {
+	out := make(map[int64]alerts.Application, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	apps, err := collect(ctx, s.read, scanApplication, `SELECT `+applicationColumns+` FROM application
+		WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden`, list(ids))
+	for _, a := range apps {
+		out[a.ID] = a
+	}
+	return out, err
+}
+
+// ByAuthority returns up to limit applications to an authority, the newest first,
+// after the cursor, and the cursor after the last of them; its ID is 0 when there
+// are no more.
+func (s *Store) ByAuthority(ctx context.Context, slug string, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error) {
+	type listed struct {
+		alerts.Application
+		on alerts.Date
+	}
+	rows, err := collect(ctx, s.read, func(rows *sql.Rows) (l listed, err error) {
+		var reference string
+		a := &l.Application
+		err = rows.Scan(&a.ID, &a.Authority, &reference, &a.Version, &a.Hidden, &a.FirstSeen, &a.UpdatedAt, asJSON[alerts.Details]{&a.Details}, &l.on)
+		a.Reference = reference
+		return l, err
+	}, `SELECT `+applicationColumns+`, listed FROM application WHERE authority = $1 AND NOT hidden AND (listed, id) < ($2, $3)
+		ORDER BY listed DESC, id DESC LIMIT $4`, slug, afterListed(after), afterID(after), limit+1)
+	if err != nil {
+		return nil, alerts.Cursor{}, fmt.Errorf("list applications to %s: %w", slug, err)
+	}
+	var next alerts.Cursor
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = alerts.Cursor{Listed: rows[limit-1].on, ID: rows[limit-1].ID}
+	}
+	apps := make([]alerts.Application, len(rows))
+	for i := range rows {
+		apps[i] = rows[i].Application
+	}
+	return apps, next, nil
+}
+
+// Application returns an application by any reference under which it has been
+// known, in any spelling; its own Reference is the current one.
+func (s *Store) Application(ctx context.Context, ref alerts.Ref) (alerts.Application, error) {
+	apps, err := collect(ctx, s.read, scanApplication, `SELECT `+applicationColumns+` FROM application
+		WHERE id IN (SELECT application_id FROM alias WHERE authority = $1 AND reference_key = $2) AND NOT hidden`,
+		ref.Authority, alerts.ReferenceKey(ref.Number))
+	if err == nil && len(apps) == 0 {
+		err = alerts.ErrNotFound
+	}
+	if err != nil {
+		return alerts.Application{}, fmt.Errorf("read application %s %s: %w", ref.Authority, ref.Number, err)
+	}
+	return apps[0], nil
+}
+
+// History returns the events of an application, the newest first.
+func (s *Store) History(ctx context.Context, application int64) ([]alerts.Event, error) {
+	events, err := collect(ctx, s.read, func(rows *sql.Rows) (e alerts.Event, err error) {
+		var seq sql.NullInt64
+		var before sql.NullString
+		err = rows.Scan(&e.ID, &seq, &e.ApplicationID, &e.Version, &e.Type, &e.State, &e.Late, &e.At, &e.RunID, &before, asJSON[alerts.Details]{&e.After})
+		e.Seq = seq.Int64
+		if err == nil && before.Valid {
+			e.Before = new(alerts.Details)
+			err = asJSON[alerts.Details]{e.Before}.Scan(before.String)
+		}
+		return e, err
+	}, `SELECT id, seq, application_id, version, type, state, late, at, run_id, before, after FROM event
+		WHERE application_id = $1 AND state NOT IN ('held', 'collapsed') ORDER BY version DESC, id DESC`, application)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of application %d: %w", application, err)
+	}
+	return events, nil
+}
+
+// AuthoritiesNear returns the slugs of the authorities with applications in the
+// box around a circle.
+func (s *Store) AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error) {
+	box := geo.CircleBox(centre, radius)
+	return collect(ctx, s.read, func(rows *sql.Rows) (slug string, err error) { return slug, rows.Scan(&slug) },
+		`SELECT DISTINCT authority FROM application WHERE cell IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden
+		AND lon BETWEEN $2 AND $3 AND lat BETWEEN $4 AND $5 ORDER BY authority`,
+		list(cellsOf(box)), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat)
+}
