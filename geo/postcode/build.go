@@ -280,7 +280,7 @@ func sharedPoints(points []uint64) []byte {
 			j++
 		}
 		if j-i > 1 {
-			out = binary.LittleEndian.AppendUint64(out, points[i])
+			out = appendU24(appendU24(out, uint32(points[i]>>32)), uint32(points[i]))
 			out = binary.LittleEndian.AppendUint16(out, uint16(min(j-i, 0xFFFF)))
 		}
 		i = j
@@ -352,7 +352,10 @@ func (b *builder) namesJSON(pairs [][2]string) ([]byte, error) {
 	if _, err := w.Write(raw); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), w.Close()
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // A planeWriter packs entries in order of code into the sectors of a plane.

@@ -28,7 +28,8 @@ import (
 //	  terminated  a plane
 //	  unlocated   u32 code id, u16 month of termination or 0; ascending
 //	  qualities   u32 code id, u8 quality, where it is not the usual one
-//	  shared      u64 point, u16 codes in use there, where two or more
+//	  shared      u24 easting, u24 northing, u16 codes in use there, where two
+//	              or more
 //	padding of 16 zeros, and the CRC-32C of everything before it
 //
 // A plane is sectors one after another, ascending: u16 outcode index, u8 digit,
@@ -61,7 +62,7 @@ const (
 	// Months count from January 1900, which is 1.
 	firstYear = 1900
 
-	maxNames = 16 << 20 // bytes of names, unpacked
+	maxNames = 4 << 20 // bytes of names, unpacked; Great Britain has half a million
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -73,14 +74,6 @@ type (
 		id    uint32
 		month uint16
 	}
-	codeQuality struct {
-		id      uint32
-		quality Quality
-	}
-	sharedPoint struct {
-		point uint64
-		count uint16
-	}
 	districtEntry struct {
 		code, name string
 		extent     geo.Box
@@ -91,9 +84,7 @@ type (
 	}
 )
 
-func (c codeMonth) compare(id uint32) int      { return cmp.Compare(c.id, id) }
-func (c codeQuality) compare(id uint32) int    { return cmp.Compare(c.id, id) }
-func (s sharedPoint) compare(point uint64) int { return cmp.Compare(s.point, point) }
+func (c codeMonth) compare(id uint32) int { return cmp.Compare(c.id, id) }
 
 func codeID(outcode, number int) uint32 { return uint32(outcode*codesPerOutcode + number) }
 
@@ -230,20 +221,21 @@ func (t *Table) parseOutcodes(b []byte) error {
 }
 
 func (t *Table) parseLists(unlocated, qualities, shared []byte) error {
-	if len(unlocated)%6 != 0 || len(qualities)%5 != 0 || len(shared)%10 != 0 {
+	if len(unlocated)%6 != 0 || len(qualities)%5 != 0 || len(shared)%8 != 0 {
 		return errDamaged
 	}
 	t.unlocated = make([]codeMonth, 0, len(unlocated)/6)
 	for b := unlocated; len(b) > 0; b = b[6:] {
 		t.unlocated = append(t.unlocated, codeMonth{u32(b), u16(b[4:])})
 	}
-	t.qualities = make([]codeQuality, 0, len(qualities)/5)
+	t.qualities = make(map[uint32]Quality, len(qualities)/5)
 	for b := qualities; len(b) > 0; b = b[5:] {
-		t.qualities = append(t.qualities, codeQuality{u32(b), Quality(b[4])})
+		t.qualities[u32(b)] = Quality(b[4])
 	}
-	t.shared = make([]sharedPoint, 0, len(shared)/10)
-	for b := shared; len(b) > 0; b = b[10:] {
-		t.shared = append(t.shared, sharedPoint{u64(b), u16(b[8:])})
+	t.shared = make(map[uint64]uint16, len(shared)/8)
+	for b := shared; len(b) > 0; b = b[8:] {
+		v := u64(b)
+		t.shared[v&0xFFFFFF<<32|v>>24&0xFFFFFF] = uint16(v >> 48)
 	}
 	return nil
 }

@@ -71,8 +71,8 @@ type Table struct {
 	outcodes         []uint32 // four letters each, padded with spaces, in order
 	live, terminated plane
 	unlocated        []codeMonth
-	qualities        []codeQuality
-	shared           []sharedPoint
+	qualities        map[uint32]Quality // by code id, where not the usual one
+	shared           map[uint64]uint16  // codes at a point, where several
 
 	districts []districtEntry // in order of code
 	wards     []wardEntry     // the pairs of ward and district that postcodes have
@@ -157,8 +157,8 @@ func (t *Table) place(c Code, index, number int, p packed) Place {
 	if p.month != 0 {
 		place.Quality = TerminatedPlace
 	}
-	if i, ok := slices.BinarySearchFunc(t.qualities, codeID(index, number), codeQuality.compare); ok {
-		place.Quality = t.qualities[i].quality
+	if q, ok := t.qualities[codeID(index, number)]; ok {
+		place.Quality = q
 	}
 	if int(p.ward) < len(t.wards) {
 		w := t.wards[p.ward]
@@ -166,8 +166,8 @@ func (t *Table) place(c Code, index, number int, p packed) Place {
 	}
 	if p.month == 0 {
 		place.Shared = 1
-		if i, ok := slices.BinarySearchFunc(t.shared, pointID(p.easting, p.northing), sharedPoint.compare); ok {
-			place.Shared = int(t.shared[i].count)
+		if n, ok := t.shared[pointID(p.easting, p.northing)]; ok {
+			place.Shared = int(n)
 		}
 	}
 	if northern(c) {
@@ -276,7 +276,11 @@ func (p *plane) find(index, number int) (packed, bool) {
 		return packed{}, false
 	}
 	rank := bits.OnesCount8(bitmap[unit/8] & (1<<(unit%8) - 1))
-	for _, b := range bitmap[:unit/8] {
+	before := bitmap[:unit/8]
+	for ; len(before) >= 8; before = before[8:] {
+		rank += bits.OnesCount64(u64(before))
+	}
+	for _, b := range before {
 		rank += bits.OnesCount8(b)
 	}
 	at, left := uint(0), int(s.count)
