@@ -106,13 +106,14 @@ func (s *Store) EventsBetween(ctx context.Context, from, to int64) ([]alerts.Eve
 	return events, nil
 }
 
-// eventColumns are what scanEvent reads, of event e and application a.
+// eventColumns are what scanEvent reads, of event e and application a, before
+// whatever more is asked for.
 const eventColumns = `e.id, e.seq, e.application_id, a.authority, e.version, e.type, e.state, e.at, e.run_id, e.late, e.before, e.after`
 
-func scanEvent(rows *sql.Rows, e *alerts.Event) error {
+func scanEvent(rows *sql.Rows, e *alerts.Event, more ...any) error {
 	var seq sql.NullInt64
-	err := rows.Scan(&e.ID, &seq, &e.ApplicationID, &e.Authority, &e.Version, &e.Type, &e.State, &e.At, &e.RunID, &e.Late,
-		asJSON[*alerts.Details]{&e.Before}, asJSON[alerts.Details]{&e.After})
+	err := rows.Scan(append([]any{&e.ID, &seq, &e.ApplicationID, &e.Authority, &e.Version, &e.Type, &e.State, &e.At, &e.RunID, &e.Late,
+		asJSON[*alerts.Details]{&e.Before}, asJSON[alerts.Details]{&e.After}}, more...)...)
 	e.Seq = seq.Int64
 	return err
 }
@@ -174,8 +175,21 @@ func (s *Store) versionsAt(ctx context.Context, keys []string) (ids []int64, few
 	return ids, len(ids) <= scopeLimit, err
 }
 
-// versionColumns are what Store.versions reads.
+// versionColumns are what scanVersion reads, before whatever more is asked for.
 const versionColumns = `id, subscription_id, recipient_id, from_seq, to_seq, filter, area, lon, lat, radius, ring, shape, carve_out, code`
+
+func scanVersion(rows *sql.Rows, v *alerts.Version, more ...any) error {
+	var filter string
+	a := &v.Area
+	err := rows.Scan(append([]any{&v.ID, &v.SubscriptionID, &v.RecipientID, &v.From, &v.To, &filter,
+		&a.Kind, &a.Centre.Lon, &a.Centre.Lat, &a.Radius, &a.Ring, &a.Shape, &a.CarveOut, &a.Code}, more...)...)
+	if err == nil && filter != "" {
+		if err = json.Unmarshal([]byte(filter), &v.Filter); err != nil {
+			err = fmt.Errorf("the filter of version %d: %w", v.ID, err)
+		}
+	}
+	return err
+}
 
 // versions yields the rows of a query and returns how many there were and the
 // last id.
@@ -187,16 +201,8 @@ func (s *Store) versions(ctx context.Context, yield func(*alerts.Version) error,
 	defer rows.Close()
 	for rows.Next() {
 		var v alerts.Version
-		var filter string
-		a := &v.Area
-		if err := rows.Scan(&v.ID, &v.SubscriptionID, &v.RecipientID, &v.From, &v.To, &filter,
-			&a.Kind, &a.Centre.Lon, &a.Centre.Lat, &a.Radius, &a.Ring, &a.Shape, &a.CarveOut, &a.Code); err != nil {
+		if err := scanVersion(rows, &v); err != nil {
 			return n, last, err
-		}
-		if filter != "" {
-			if err := json.Unmarshal([]byte(filter), &v.Filter); err != nil {
-				return n, last, fmt.Errorf("the filter of version %d: %w", v.ID, err)
-			}
 		}
 		n, last = n+1, v.ID
 		if err := yield(&v); err != nil {
