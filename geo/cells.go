@@ -93,7 +93,7 @@ func Cover(b Box) []Cell {
 // Where a box meets more than 64 cells of a fine level (it is some 9 km across),
 // those are not listed; it asks for the overflow cells it meets instead, each of
 // which holds every small subscription thereabouts. So a whole county costs some
-// hundred keys, and the whole country fewer than 4,000.
+// hundred keys, the whole country some 2,000, and no box more than 5,000.
 func Keys(b Box) []Cell {
 	if b.Empty() {
 		return nil

@@ -164,7 +164,7 @@ func FromBNG(easting, northing float64) Point {
 
 // ToBNG converts a WGS84 point to eastings and northings of the British
 // National Grid in metres, as accurately as [FromBNG], which it reverses to
-// within a few millimetres. It means nothing far from Great Britain.
+// within two centimetres, on land to millimetres. It means nothing far from Great Britain.
 func ToBNG(p Point) (easting, northing float64) {
 	lat, lon := airy1830.geographic(osgb36ToWGS84.undo(wgs84.cartesian(p.Lat*radians, p.Lon*radians)))
 	return nationalGrid.forward(lat, lon)

@@ -41,9 +41,9 @@ func Prepare(g geom.T) (*Prepared, error) {
 func (p *Prepared) Bounds() Box { return p.bounds }
 
 // Intersects says whether the area and a site have a point in common; touching
-// counts. An empty site meets nothing. Sites may be invalid (feeds publish
-// outlines that cross themselves): they are then compared edge by edge, by the
-// even-odd rule.
+// counts. An empty site meets nothing. Sites may be invalid, as feeds publish
+// outlines that cross themselves: what is inside is then decided by the even-odd
+// rule.
 func (p *Prepared) Intersects(g geom.T) bool {
 	if g == nil || !p.bounds.Intersects(Bounds(g)) {
 		return false
@@ -52,10 +52,8 @@ func (p *Prepared) Intersects(g geom.T) bool {
 	if err != nil {
 		return false
 	}
-	if s.Validate() == nil {
-		if meets, err := p.index.Intersects(s); err == nil {
-			return meets
-		}
+	if meets, err := p.index.Intersects(s); err == nil {
+		return meets
 	}
 	return meet(p.area, g)
 }
