@@ -19,6 +19,7 @@ import (
 	"github.com/sitenotice/sitenotice/alerts/audit"
 	"github.com/sitenotice/sitenotice/alerts/match"
 	"github.com/sitenotice/sitenotice/alerts/store"
+	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 	"github.com/sitenotice/sitenotice/geo"
 )
 
@@ -36,8 +37,8 @@ type world struct {
 
 // eachWorld runs a test on every engine.
 func eachWorld(t *testing.T, fn func(t *testing.T, w *world)) {
-	for _, e := range engines(t) {
-		t.Run(e.name, func(t *testing.T) { fn(t, newWorld(t, e.dsn)) })
+	for _, e := range storetest.Engines(t) {
+		t.Run(e.Name, func(t *testing.T) { fn(t, newWorld(t, e.DSN)) })
 	}
 }
 
@@ -308,10 +309,4 @@ func square(p geo.Point, side float64) []byte {
 		panic(err)
 	}
 	return b
-}
-
-type engine struct{ name, dsn string }
-
-func engines(t testing.TB) []engine {
-	return []engine{{"sqlite", "sqlite:" + filepath.Join(t.TempDir(), "match.db")}}
 }
