@@ -164,6 +164,9 @@ func one(err error) error {
 
 // list is a JSON array, to be unpacked with json_each.
 func list[T any](items []T) string {
+	if items == nil {
+		return "[]"
+	}
 	b, err := json.Marshal(items)
 	if err != nil {
 		panic(err) // slices of integers and strings cannot fail

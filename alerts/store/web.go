@@ -27,6 +27,17 @@ func (s *Store) Authorities(ctx context.Context) ([]alerts.Coverage, error) {
 	return all, nil
 }
 
+// Coverage returns the authorities with one of these slugs or districts, by name.
+func (s *Store) Coverage(ctx context.Context, slugs, districts []string) ([]alerts.Coverage, error) {
+	found, err := collect(ctx, s.read, scanCoverage, coverageQuery+`WHERE a.slug IN (SELECT value FROM json_each($1))
+		OR a.district <> '' AND a.district IN (SELECT value FROM json_each($2))
+		GROUP BY a.slug, a.name, a.district, a.website ORDER BY a.name, a.slug`, list(slugs), list(districts))
+	if err != nil {
+		return nil, fmt.Errorf("read what is covered: %w", err)
+	}
+	return found, nil
+}
+
 // Authority returns one authority with its counts.
 func (s *Store) Authority(ctx context.Context, slug string) (c alerts.Coverage, err error) {
 	found, err := collect(ctx, s.read, scanCoverage, coverageQuery+`WHERE a.slug = $1 GROUP BY a.slug, a.name, a.district, a.website`, slug)

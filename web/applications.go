@@ -1,0 +1,302 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/twpayne/go-geom"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+type applicationPage struct {
+	item
+	AuthorityName string
+	AuthoritySlug string
+	Full          string // the whole description
+	Facts         []fact
+	Council       string // the council's page of the case
+	CouncilHost   string
+	CommentURL    string
+	Source        string // of the comment deadline
+	Map           sketch
+	Near          string // address of the list around it
+	Position      string // how the position is known
+	History       []historyItem
+}
+
+// A fact is one line of an application's details.
+type fact struct{ Name, Value string }
+
+// A historyItem is one event.
+type historyItem struct {
+	What    string
+	At      string
+	Late    bool
+	Changes []alerts.FieldChange // in words
+}
+
+// application shows one application and what has happened to it.
+func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
+	vars := mux.Vars(r)
+	slug, err1 := url.PathUnescape(vars["authority"])
+	number, err2 := url.PathUnescape(vars["reference"])
+	if err1 != nil || err2 != nil || len(number) > 200 || strings.ContainsRune(slug+number, 0) {
+		return alerts.ErrNotFound
+	}
+	app, err := s.Store.Application(r.Context(), alerts.Ref{Authority: slug, Number: number})
+	if err != nil {
+		return err
+	}
+	if app.Reference != number { // another spelling, or an old reference
+		http.Redirect(w, r, applicationPath(app.Ref()), http.StatusFound)
+		return nil
+	}
+	authority, err := s.Store.Authority(r.Context(), slug)
+	if err != nil {
+		return err
+	}
+	events, err := s.Store.History(r.Context(), app.ID)
+	if err != nil {
+		return err
+	}
+	page := applicationPage{item: newItem(app, alerts.DateOf(s.Now())), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
+		Full: clean(app.Description, 5000), Facts: facts(&app.Details),
+		Council: webLink(app.URL), CommentURL: webLink(app.CommentURL), Source: clean(app.CommentsSource, 100)}
+	page.CouncilHost = linkHost(page.Council)
+	if app.Site.Located() {
+		page.Map, err = siteSketch(app)
+		if err != nil {
+			return err
+		}
+		page.Position = positionWords(app.Site)
+		page.Near = "/near?" + placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Query(alerts.DefaultRadius)
+	}
+	for _, e := range events {
+		page.History = append(page.History, newHistoryItem(e))
+	}
+	return s.render(w, r, http.StatusOK, "application.html", page.Reference+": "+clean(page.Address, 80), page)
+}
+
+func newHistoryItem(e alerts.Event) historyItem {
+	h := historyItem{What: eventOf(&e), At: moment(e.At), Late: e.Late}
+	for _, c := range alerts.Diff(e.Before, &e.After) {
+		if c.Field == alerts.FieldSite {
+			c.Old, c.New = positionWords(e.Before.Site), positionWords(e.After.Site)
+		} else {
+			c.Old, c.New = valueWords(c.Field, c.Old), valueWords(c.Field, c.New)
+		}
+		if c.Old != c.New {
+			h.Changes = append(h.Changes, c)
+		}
+	}
+	return h
+}
+
+// valueWords puts the canonical value of a field into words.
+func valueWords(f alerts.Field, v string) string {
+	if v == "" {
+		return "nothing"
+	}
+	switch f {
+	case alerts.FieldKind:
+		return kindLabel(alerts.Kind(v))
+	case alerts.FieldStatus:
+		return statusLabel(alerts.Status(v))
+	case alerts.FieldDecision:
+		return decisionLabel(alerts.Decision(v))
+	case alerts.FieldAppealDecision:
+		return appealLabel(alerts.AppealDecision(v))
+	}
+	if d, err := alerts.ParseDate(v); err == nil {
+		return d.Long()
+	}
+	return clean(v, 600)
+}
+
+func positionWords(site alerts.Site) string {
+	switch site.Method {
+	case alerts.MethodNone:
+		return "no position"
+	case alerts.MethodBoundary:
+		return "the outline of the site, as the council drew it"
+	case alerts.MethodPoint:
+		return "a point that the council plotted"
+	case alerts.MethodUPRN:
+		return "the point of the property in an address table"
+	case alerts.MethodPostcode:
+		return "the middle of the postcode in its address, so only good to about " + alerts.Metres(site.Uncertainty)
+	}
+	return "a point"
+}
+
+// facts are the details that have a value.
+func facts(d *alerts.Details) []fact {
+	var out []fact
+	add := func(name, value string) {
+		if value != "" {
+			out = append(out, fact{name, value})
+		}
+	}
+	day := func(name string, d alerts.Date) { add(name, d.Long()) }
+	add("Kind", kindOf(d))
+	if raw := clean(d.KindRaw, 100); raw != "" && !strings.EqualFold(raw, kindOf(d)) {
+		add("The council calls it", raw)
+	}
+	if d.Scale != "" {
+		add("Scale", clean(d.Scale, 40))
+	}
+	day("Received", d.Received)
+	day("Valid from", d.Valid)
+	day("Comments from", d.CommentsFrom)
+	day("Goes to committee", d.Committee)
+	day("Council's own target", d.Target)
+	day("Decided", d.Decided)
+	if d.DecisionBy != "" {
+		add("Decided by", clean(d.DecisionBy, 60))
+	}
+	day("Withdrawn", d.Withdrawn)
+	add("Appeal", clean(d.AppealRef, 60))
+	day("Appeal lodged", d.AppealLodged)
+	day("Appeal decided", d.AppealDecided)
+	add("Outcome of the appeal", appealLabelOr(d.AppealDecision))
+	return out
+}
+
+func appealLabelOr(a alerts.AppealDecision) string {
+	if a == alerts.AppealNone {
+		return ""
+	}
+	return appealLabel(a)
+}
+
+// siteSketch draws one site: its outline or point, with a circle for scale.
+func siteSketch(app alerts.Application) (sketch, error) {
+	g, err := app.Site.Geometry()
+	if err != nil {
+		return sketch{}, err
+	}
+	centre := app.Site.Point()
+	reach := 0.0
+	polygons := ringsOf(g)
+	for _, ring := range polygons {
+		for _, p := range ring {
+			reach = max(reach, geo.Distance(centre, p))
+		}
+	}
+	radius := 100.0
+	for _, r := range []float64{100, 200, 500, 1000, 2000, 5000, 10_000, 20_000} {
+		if radius = r; r >= reach*1.2 {
+			break
+		}
+	}
+	k := areaSketch(centre, radius, "the site", nil)
+	scale := sketchCircle / radius
+	for _, ring := range polygons {
+		var path strings.Builder
+		for i, p := range ring {
+			x, y := project(centre, p, scale)
+			path.WriteString(map[bool]string{true: "M", false: "L"}[i == 0])
+			path.WriteString(strconv.FormatFloat(x, 'f', 1, 64) + " " + strconv.FormatFloat(y, 'f', 1, 64))
+		}
+		k.Outline = append(k.Outline, path.String()+"Z")
+	}
+	return k, nil
+}
+
+// ringsOf lists the outer and inner rings of polygons.
+func ringsOf(g geom.T) (rings [][]geo.Point) {
+	add := func(p *geom.Polygon) {
+		for i := range p.NumLinearRings() {
+			var ring []geo.Point
+			for _, c := range p.LinearRing(i).Coords() {
+				ring = append(ring, geo.Point{Lon: c.X(), Lat: c.Y()})
+			}
+			rings = append(rings, ring)
+		}
+	}
+	switch g := g.(type) {
+	case *geom.Polygon:
+		add(g)
+	case *geom.MultiPolygon:
+		for i := range g.NumPolygons() {
+			add(g.Polygon(i))
+		}
+	}
+	return rings
+}
+
+type authoritiesPage struct{ Covered, Others []alerts.Coverage }
+
+// authorities lists all councils that are known.
+func (s *Server) authorities(w http.ResponseWriter, r *http.Request) error {
+	all, err := s.Store.Authorities(r.Context())
+	if err != nil {
+		return err
+	}
+	var page authoritiesPage
+	for _, c := range all {
+		if c.Covered() {
+			page.Covered = append(page.Covered, c)
+		} else {
+			page.Others = append(page.Others, c)
+		}
+	}
+	return s.render(w, r, http.StatusOK, "authorities.html", "Councils", page)
+}
+
+type authorityPage struct {
+	alerts.Coverage
+	Site  string // web address
+	Items []item
+	More  string
+	First string
+	Later bool
+	Ago   string
+}
+
+// authority shows how far one council is covered, and its applications.
+func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
+	slug, err := url.PathUnescape(mux.Vars(r)["slug"])
+	if err != nil {
+		return alerts.ErrNotFound
+	}
+	c, err := s.Store.Authority(r.Context(), slug)
+	if err != nil {
+		return err
+	}
+	after := parseCursor(r.URL.Query().Get("after"))
+	apps, next, err := s.Store.ByAuthority(r.Context(), slug, after, nearPage)
+	if err != nil {
+		return err
+	}
+	page := authorityPage{Coverage: c, Site: webLink(c.Website), First: "/authorities/" + url.PathEscape(slug), Later: after.ID != 0}
+	if c.LastRead > 0 {
+		page.Ago = ago(s.Now().Sub(time.UnixMilli(c.LastRead)))
+	}
+	today := alerts.DateOf(s.Now())
+	for _, a := range apps {
+		page.Items = append(page.Items, newItem(a, today))
+	}
+	if next.ID != 0 {
+		page.More = page.First + "?after=" + url.QueryEscape(string(next.Listed)+"."+strconv.FormatInt(next.ID, 10))
+	}
+	return s.render(w, r, http.StatusOK, "authority.html", c.Name, page)
+}
+
+func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, "about.html", "About this service", s.Contact)
+}
+
+func (s *Server) privacy(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, "privacy.html", "Privacy", s.Contact)
+}
+
+func (s *Server) accessibility(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, "accessibility.html", "Accessibility", s.Contact)
+}

@@ -1,0 +1,254 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+// nearPage is how many applications the area page lists at a time.
+const nearPage = 25
+
+// recentDays is how far back the preview counts.
+const recentDays = 90
+
+type homePage struct {
+	Form    placeForm
+	Covered []alerts.Coverage
+	Mailbox bool
+}
+
+// home is the postcode box.
+func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
+	return s.renderHome(w, r, http.StatusOK, placeForm{Radius: alerts.DefaultRadius, HavePostcodes: s.Postcodes != nil})
+}
+
+func (s *Server) renderHome(w http.ResponseWriter, r *http.Request, status int, form placeForm) error {
+	all, err := s.Store.Authorities(r.Context())
+	if err != nil {
+		return err
+	}
+	page := homePage{Form: form, Mailbox: s.Mailbox}
+	for _, c := range all {
+		if c.Covered() {
+			page.Covered = append(page.Covered, c)
+		}
+	}
+	title := "Planning applications near you"
+	if form.Problem != nil {
+		title = "Error: " + title
+	}
+	return s.render(w, r, status, "home.html", title, page)
+}
+
+type areaPage struct {
+	Form       placeForm
+	Spot       spot
+	Items      []item
+	Map        sketch
+	More       string // address of the next page; empty on the last
+	Later      bool   // this is not the first page
+	First      string // address of the first page
+	Recent     int    // applications in the last recentDays
+	RecentDays int
+	Coverage   []alerts.Coverage
+	SignUp     signUpForm
+}
+
+// Uncovered are the authorities in the area that no feed covers.
+func (p areaPage) Uncovered() []alerts.Coverage { return uncovered(p.Coverage) }
+
+func uncovered(all []alerts.Coverage) []alerts.Coverage {
+	return slices.DeleteFunc(slices.Clone(all), alerts.Coverage.Covered)
+}
+
+// near lists the applications around a place and offers the sign-up.
+func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
+	form, at, ok := s.find(r.URL.Query())
+	if !ok {
+		if !form.Asked() {
+			form.Problem = &alerts.InvalidError{Field: "postcode", Problem: "Enter a postcode"}
+			if !form.HavePostcodes {
+				form.Problem = &alerts.InvalidError{Field: "lat", Problem: "Enter a latitude and a longitude"}
+			}
+		}
+		return s.renderHome(w, r, http.StatusUnprocessableEntity, form)
+	}
+	return s.renderArea(w, r, http.StatusOK, form, at, signUpForm{Cadence: alerts.Daily, Radius: form.Radius}, parseCursor(r.URL.Query().Get("after")))
+}
+
+func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, form placeForm, at spot, sign signUpForm, after alerts.Cursor) error {
+	ctx := r.Context()
+	apps, next, err := s.Store.Near(ctx, at.Centre, form.Radius, after, nearPage)
+	if err != nil {
+		return err
+	}
+	today := alerts.DateOf(s.Now())
+	page := areaPage{Form: form, Spot: at, Later: after.ID != 0, First: "/near?" + form.Query(form.Radius), RecentDays: recentDays, SignUp: sign}
+	if page.Recent, err = s.Store.CountNear(ctx, at.Centre, form.Radius, today.AddDays(-recentDays)); err != nil {
+		return err
+	}
+	if page.Coverage, err = s.coverage(ctx, alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: form.Radius}); err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, c := range page.Coverage {
+		names[c.Slug] = c.Name
+	}
+	for i, a := range apps {
+		it := newItem(a, today)
+		it.Number = i + 1
+		it.From(at.Centre, a)
+		if len(names) > 1 {
+			it.Authority = names[a.Authority]
+		}
+		page.Items = append(page.Items, it)
+	}
+	if next.ID != 0 {
+		page.More = page.First + "&after=" + url.QueryEscape(string(next.Listed)+"."+strconv.FormatInt(next.ID, 10))
+	}
+	page.Map = areaSketch(at.Centre, form.Radius, at.Label, apps)
+	title := "Planning applications within " + alerts.Metres(form.Radius) + " of " + at.Label
+	if len(sign.Problems) > 0 {
+		title = "Error: " + title
+	}
+	return s.render(w, r, status, "near.html", title, page)
+}
+
+func parseCursor(s string) alerts.Cursor {
+	day, id, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(id, 10, 64)
+	listed, err2 := alerts.ParseDate(day)
+	if err != nil || err2 != nil || listed == "" || n <= 0 {
+		return alerts.Cursor{}
+	}
+	return alerts.Cursor{Listed: listed, ID: n}
+}
+
+// coverage says of every authority that an area touches how far it is covered: by
+// the districts of the postcodes in it, and by the applications in it. A district
+// of which nothing is known but its name is in the answer without a slug.
+func (s *Server) coverage(ctx context.Context, a alerts.Area) ([]alerts.Coverage, error) {
+	var slugs []string
+	var districts []alerts.Authority
+	switch a.Kind {
+	case alerts.AreaCircle:
+		var err error
+		if slugs, err = s.Store.AuthoritiesNear(ctx, a.Centre, a.Radius); err != nil {
+			return nil, err
+		}
+		if s.Postcodes != nil {
+			for _, d := range s.Postcodes.DistrictsNear(a.Centre, a.Radius) {
+				districts = append(districts, alerts.Authority{Name: d.Name, District: d.Code})
+			}
+		}
+	case alerts.AreaAuthority:
+		slugs = []string{a.Code}
+	}
+	codes := make([]string, len(districts))
+	for i, d := range districts {
+		codes[i] = d.District
+	}
+	known, err := s.Store.Coverage(ctx, slugs, codes)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range districts {
+		if !slices.ContainsFunc(known, func(c alerts.Coverage) bool { return c.District == d.District }) {
+			if d.Name == "" {
+				d.Name = "the council of district " + d.District
+			}
+			known = append(known, alerts.Coverage{Authority: d})
+		}
+	}
+	return known, nil
+}
+
+// A sketch is a plain locator map: no streets, but distances and directions are
+// true.
+type sketch struct {
+	Label   string
+	Radius  float64
+	Circle  float64 // radius in the picture's units
+	Half    float64 // radius of the inner ring
+	HalfM   float64
+	Marks   []mark
+	Outline []string // SVG paths of site boundaries
+	ScaleM  float64  // length of the scale bar
+	Scale   float64  // in the picture's units
+}
+
+// RingLabel is how high the label of a ring stands.
+func (k sketch) RingLabel(r float64) float64 { return sketchSize/2 - r - 5 }
+
+// A mark is one place on a sketch.
+type mark struct {
+	X, Y  float64
+	Text  string // "3", or "3+" where several are too close to tell apart
+	Title string
+	Open  bool // still to be decided
+}
+
+// The picture is a square of this many units, its centre in the middle.
+const sketchSize, sketchCircle = 480, 208
+
+func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Application) sketch {
+	k := sketch{Label: label, Radius: radius, Circle: sketchCircle, Half: sketchCircle / 2, HalfM: radius / 2}
+	scale := sketchCircle / radius
+	k.ScaleM = roundLength(radius / 2)
+	k.Scale = k.ScaleM * scale
+	var numbers [][]string
+	for i, a := range apps {
+		if !a.Site.Located() {
+			continue
+		}
+		x, y := project(centre, a.Site.Point(), scale)
+		number := strconv.Itoa(i + 1)
+		near := slices.IndexFunc(k.Marks, func(m mark) bool { return (m.X-x)*(m.X-x)+(m.Y-y)*(m.Y-y) < 19*19 })
+		if near >= 0 {
+			numbers[near] = append(numbers[near], number)
+			k.Marks[near].Open = k.Marks[near].Open || a.IsOpen()
+			continue
+		}
+		k.Marks = append(k.Marks, mark{X: x, Y: y, Open: a.IsOpen()})
+		numbers = append(numbers, []string{number})
+	}
+	for i, n := range numbers {
+		k.Marks[i].Text = n[0]
+		k.Marks[i].Title = "Number " + n[0]
+		if len(n) > 1 {
+			k.Marks[i].Text += "+"
+			k.Marks[i].Title = "Numbers " + list(n)
+		}
+	}
+	return k
+}
+
+// project puts a place on the sketch, held inside the picture.
+func project(centre, p geo.Point, scale float64) (x, y float64) {
+	d := geo.Distance(centre, p) * scale
+	sin, cos := sincos(geo.Bearing(centre, p))
+	const edge = sketchSize/2 - 14
+	hold := func(v float64) float64 { return sketchSize/2 + min(max(v, -edge), edge) }
+	return hold(d * sin), hold(-d * cos)
+}
+
+// roundLength is the greatest 1, 2 or 5 times a power of ten that is not more
+// than m.
+func roundLength(m float64) float64 {
+	best := 1.0
+	for power := 1.0; power <= m; power *= 10 {
+		for _, f := range []float64{1, 2, 5} {
+			if f*power <= m {
+				best = f * power
+			}
+		}
+	}
+	return best
+}

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/sitenotice/sitenotice/alerts"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed assets/site.css assets/icon.svg
+var assetFiles embed.FS
+
+// An asset is a file that browsers may keep for ever: its address changes with
+// its content.
+type assetFile struct {
+	address string
+	mime    string
+	content []byte
+}
+
+var (
+	assets    = loadAssets()
+	templates = loadTemplates()
+)
+
+func loadAssets() map[string]assetFile {
+	out := map[string]assetFile{}
+	for name, mime := range map[string]string{"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
+		b, err := assetFiles.ReadFile("assets/" + name)
+		if err != nil {
+			panic(err)
+		}
+		sum := sha256.Sum256(b)
+		ext := path.Ext(name)
+		out[name] = assetFile{"/assets/" + strings.TrimSuffix(name, ext) + "-" + base64.RawURLEncoding.EncodeToString(sum[:6]) + ext, mime, b}
+	}
+	return out
+}
+
+// loadTemplates parses every page when the program starts, so that a broken one
+// stops the program and not a visitor.
+func loadTemplates() map[string]*template.Template {
+	funcs := template.FuncMap{
+		"asset":    func(name string) string { return assets[name].address },
+		"metres":   alerts.Metres,
+		"moment":   moment,
+		"plural":   plural,
+		"ago":      ago,
+		"cadence":  cadenceWords,
+		"count":    thousands,
+		"consent":  func() string { return alerts.ConsentWords },
+		"radii":    radii,
+		"kinds":    func() []kindGroup { return kindGroups },
+		"capital":  capital,
+		"areaName": areaName,
+		"wish":     func(f signUpForm, id string) wishFields { return wishFields{f, id} },
+	}
+	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		panic(err)
+	}
+	out := map[string]*template.Template{}
+	for _, name := range names {
+		switch page := path.Base(name); page {
+		case "layout.html", "parts.html":
+		default:
+			out[page] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, name))
+		}
+	}
+	return out
+}
+
+// wishFields is a form of what a subscription asks for; ID tells several on one
+// page apart.
+type wishFields struct {
+	Form signUpForm
+	ID   string
+}
+
+// A frame is what every page has around it.
+type frame struct {
+	Title       string
+	Page        any
+	Mailbox     bool
+	Contact     string
+	Attribution []string
+	Private     bool // kept out of search engines
+}
+
+// private are the pages that are one person's own, or whose address is secret.
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links"}
+
+// render makes a page in memory and then sends it, so that an error never leaves
+// half a page.
+func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
+	f := frame{Title: title, Page: page, Mailbox: s.Mailbox, Contact: s.Contact}
+	if s.Postcodes != nil {
+		f.Attribution = s.Postcodes.Attribution()
+	}
+	for _, p := range private {
+		f.Private = f.Private || strings.HasPrefix(r.URL.Path, p)
+	}
+	f.Private = f.Private || status >= 400
+	var b bytes.Buffer
+	if err := templates[name].Execute(&b, f); err != nil {
+		return fmt.Errorf("make the page %s: %w", name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", "en-GB")
+	if f.Private {
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Robots-Tag", "noindex")
+	} else {
+		h.Set("Cache-Control", "no-cache")
+	}
+	if status == http.StatusTooManyRequests {
+		h.Set("Retry-After", "3600")
+	}
+	w.WriteHeader(status)
+	_, _ = b.WriteTo(w) // the visitor may have gone
+	return nil
+}
+
+func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
+	for _, a := range assets {
+		if a.address == "/assets/"+mux.Vars(r)["file"] {
+			w.Header().Set("Content-Type", a.mime)
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+			return nil
+		}
+	}
+	return alerts.ErrNotFound
+}
+
+func (s *Server) favicon(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, assets["icon.svg"].address, http.StatusFound)
+	return nil
+}
+
+func (s *Server) robots(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprint(w, "User-agent: *\n")
+	for _, p := range private {
+		fmt.Fprintf(w, "Disallow: %s\n", p)
+	}
+	return nil
+}
+
+// health answers monitors: 200 when the database answers.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := s.Store.Ping(r.Context()); err != nil {
+		s.Log.Error("the database does not answer", "error", err)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "the database does not answer")
+		return nil
+	}
+	fmt.Fprintln(w, "ok")
+	return nil
+}

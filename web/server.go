@@ -1,0 +1,170 @@
+// Package web serves the pages: where people look up what is proposed near them,
+// sign up for alerts, and change or stop them. Every page is made on the server
+// and works without JavaScript.
+//
+// GET and HEAD change nothing, ever: links in mails are opened by scanners.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
+	"github.com/sitenotice/sitenotice/geo/postcode"
+)
+
+// Store is what the pages read and write.
+type Store interface {
+	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
+	CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error)
+	AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error)
+	ByAuthority(ctx context.Context, slug string, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
+	Application(ctx context.Context, ref alerts.Ref) (alerts.Application, error)
+	History(ctx context.Context, application int64) ([]alerts.Event, error)
+	Authorities(ctx context.Context) ([]alerts.Coverage, error)
+	Authority(ctx context.Context, slug string) (alerts.Coverage, error)
+	Coverage(ctx context.Context, slugs, districts []string) ([]alerts.Coverage, error)
+
+	Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error
+	RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write alerts.Writer) error
+	Awaiting(ctx context.Context, secret string, now time.Time) (alerts.Standing, error)
+	Confirm(ctx context.Context, secret string, versions []int64, now time.Time) (alerts.Standing, error)
+	Standing(ctx context.Context, recipient int64) (alerts.Standing, error)
+	Subscription(ctx context.Context, id int64) (alerts.Subscription, error)
+	AddArea(ctx context.Context, recipient int64, r alerts.SignUp, now time.Time) (alerts.Subscription, error)
+	Edit(ctx context.Context, recipient, sub int64, w alerts.Wish, now time.Time) error
+	Pause(ctx context.Context, recipient, sub int64, until int64, now time.Time) error
+	Resume(ctx context.Context, recipient, sub int64, now time.Time) error
+	End(ctx context.Context, sub int64, page string, now time.Time) (alerts.Subscription, error)
+	EndCadence(ctx context.Context, recipient int64, c alerts.Cadence, page string, now time.Time) ([]alerts.Subscription, error)
+	Undo(ctx context.Context, recipient, which int64, c alerts.Cadence, now time.Time) ([]alerts.Subscription, error)
+	Erase(ctx context.Context, recipient int64, now time.Time) error
+	Suppress(ctx context.Context, recipient int64, reason string, now time.Time) error
+	WishCoverage(ctx context.Context, recipient int64, districts []string, now time.Time) error
+	CoverageWishes(ctx context.Context, recipient int64) ([]string, error)
+	Consents(ctx context.Context, recipient int64) ([]alerts.Consent, error)
+
+	CapturedMail(ctx context.Context, limit int) ([]alerts.Captured, error)
+	CapturedMessage(ctx context.Context, id int64) (alerts.Captured, error)
+	Ping(ctx context.Context) error
+}
+
+// Postcodes says where postcodes are; *postcode.Table is one.
+type Postcodes interface {
+	Lookup(c postcode.Code) (postcode.Place, error)
+	DistrictsNear(centre geo.Point, radiusM float64) []postcode.District
+	Attribution() []string
+}
+
+// A ConfirmMail is what a confirmation mail has to say: please press the button
+// on the page ConfirmURL or, when Already is true, that the area is followed
+// already and can be changed at ManageURL.
+type ConfirmMail struct {
+	Recipient  alerts.Recipient
+	Area       alerts.Area
+	Filter     alerts.Filter
+	Cadence    alerts.Cadence
+	Coverage   []alerts.Coverage // of each authority that the area touches
+	Already    bool
+	ConfirmURL string // empty when Already
+	ManageURL  string // empty unless Already
+	NeverURL   string // never write to this address again
+}
+
+// A ManageMail is what a mail with a requested link has to say.
+type ManageMail struct {
+	Recipient alerts.Recipient
+	ManageURL string
+	Valid     alerts.Date // the last day on which it works
+}
+
+// A Server serves the pages. All fields but Postcodes, Contact and TrustedProxies
+// are required.
+type Server struct {
+	Store     Store
+	Postcodes Postcodes // nil: no table has been imported
+	Keys      alerts.Keys
+	Limits    alerts.Limits
+
+	// ConfirmMail and ManageMail put mails into words; they fill in Subject, Text,
+	// HTML and Headers, and MessageID if they care to.
+	ConfirmMail func(ConfirmMail) (alerts.Delivery, error)
+	ManageMail  func(ManageMail) (alerts.Delivery, error)
+
+	BaseURL        string         // as people see the service, without a slash at the end
+	AnyHost        bool           // answer whatever Host is asked for, as a demo does; otherwise only that of BaseURL
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Mailbox        bool           // mail is captured: show it at /dev/mail
+	Contact        string         // e-mail address of whoever runs the service
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+// Handler returns all pages.
+func (s *Server) Handler() http.Handler {
+	// References contain slashes, which arrive as %2F.
+	r := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	get := func(path string, h handler) { r.Handle(path, s.page(h)).Methods(http.MethodGet, http.MethodHead) }
+	post := func(path string, h handler) { r.Handle(path, s.page(h)).Methods(http.MethodPost) }
+
+	get("/", s.home)
+	get("/near", s.near)
+
+	post("/subscriptions", s.signUp)
+	get("/subscriptions/sent", s.signedUp)
+	get("/confirm/{secret}", s.showConfirm)
+	post("/confirm/{secret}", s.confirm)
+
+	get("/links", s.showLinks)
+	post("/links", s.sendLink)
+	get("/links/sent", s.sentLink)
+	get("/manage/{token}", s.manage)
+	get("/manage/{token}/data.json", s.ownData)
+	post("/manage/{token}/areas", s.addArea)
+	post("/manage/{token}/areas/{id}", s.editArea)
+	post("/manage/{token}/areas/{id}/pause", s.pauseArea)
+	post("/manage/{token}/areas/{id}/resume", s.resumeArea)
+	post("/manage/{token}/areas/{id}/stop", s.stopArea)
+	post("/manage/{token}/areas/{id}/undo", s.undoArea)
+	post("/manage/{token}/coverage", s.wishCoverage)
+	post("/manage/{token}/erase", s.erase)
+
+	get("/u/{token}", s.showUnsubscribe)
+	post("/u/{token}", s.unsubscribe) // one click, also from mail programs
+	post("/u/{token}/undo", s.undoUnsubscribe)
+	get("/stop/{token}", s.showStop)
+	post("/stop/{token}", s.stop)
+	post("/stop/{token}/undo", s.undoStop)
+	get("/never/{token}", s.showNever)
+	post("/never/{token}", s.never)
+
+	get("/authorities", s.authorities)
+	get("/authorities/{slug}", s.authority)
+	get("/applications/{authority}/{reference}", s.application)
+
+	get("/about", s.about)
+	get("/privacy", s.privacy)
+	get("/accessibility", s.accessibility)
+
+	if s.Mailbox {
+		get("/dev/mail", s.mailbox)
+		get("/dev/mail/{id:[0-9]+}", s.mail)
+		get("/dev/mail/{id:[0-9]+}/html", s.mailHTML)
+		get("/dev/mail/{id:[0-9]+}/raw", s.mailRaw)
+	}
+	get("/assets/{file}", s.asset)
+	get("/favicon.ico", s.favicon)
+	get("/robots.txt", s.robots)
+	get("/healthz", s.health)
+
+	r.NotFoundHandler = s.page(func(http.ResponseWriter, *http.Request) error { return alerts.ErrNotFound })
+	r.MethodNotAllowedHandler = s.page(func(http.ResponseWriter, *http.Request) error { return errMethod })
+	r.Use(noteRoute)
+	return s.guard(r)
+}
