@@ -89,7 +89,7 @@ func ValidateArea(g geom.T) (geom.T, error) {
 	}
 	s, err := simple(out)
 	if err == nil {
-		err = s.Validate()
+		err = validate(s)
 	}
 	if err != nil {
 		return nil, areaError(nil, "The outlines do not fit together: a hole must lie inside its area, and areas must not overlap. Delete one of them, or draw them again.")

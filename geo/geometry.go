@@ -233,6 +233,21 @@ func simplePolygon(polygon [][]float64) sf.Polygon {
 	return sf.NewPolygon(lines)
 }
 
+// validate says what is wrong with a geometry by the rules of the OGC.
+func validate(s sf.Geometry) error { return guard(s.Validate) }
+
+// guard turns a panic of simplefeatures into an error. It panics where rounding
+// contradicts what it has established already, which takes coordinates that are
+// no place on earth; but then those are what a broken feed may have.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("its coordinates cannot be computed with: %v", r)
+		}
+	}()
+	return f()
+}
+
 // Centre is a point that stands for a geometry on a map: the point itself, the
 // first of several points, or for polygons a point inside them (the point on
 // surface of simplefeatures, well within the widest part). An empty geometry
@@ -246,8 +261,10 @@ func Centre(g geom.T) Point {
 		return Point{}
 	}
 	if len(rings(g)) > 0 {
-		if s, err := simple(g); err == nil && s.Validate() == nil {
-			if xy, ok := s.PointOnSurface().XY(); ok {
+		if s, err := simple(g); err == nil && validate(s) == nil {
+			var inside sf.Point
+			err := guard(func() error { inside = s.PointOnSurface(); return nil })
+			if xy, ok := inside.XY(); ok && err == nil {
 				return Point{xy.X, xy.Y}
 			}
 		}

@@ -25,12 +25,12 @@ func Prepare(g geom.T) (*Prepared, error) {
 	}
 	s, err := simple(g)
 	if err == nil {
-		err = s.Validate()
+		err = validate(s)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("prepare an area: %w", err)
+	var index sf.PreparedGeometry
+	if err == nil {
+		err = guard(func() (err error) { index, err = sf.Prepare(s); return err })
 	}
-	index, err := sf.Prepare(s)
 	if err != nil {
 		return nil, fmt.Errorf("prepare an area: %w", err)
 	}
@@ -52,7 +52,8 @@ func (p *Prepared) Intersects(g geom.T) bool {
 	if err != nil {
 		return false
 	}
-	if meets, err := p.index.Intersects(s); err == nil {
+	var meets bool
+	if guard(func() (err error) { meets, err = p.index.Intersects(s); return err }) == nil {
 		return meets
 	}
 	return meet(p.area, g)
