@@ -80,6 +80,9 @@ func (s *Store) stageSubscription(ctx context.Context, tx *sql.Tx, to alerts.Rec
 			if _, err := tx.ExecContext(ctx, `DELETE FROM subscription_version WHERE id = $1`, have.Current.ID); err != nil {
 				return 0, false, err
 			}
+			if _, err := tx.ExecContext(ctx, `UPDATE subscription SET created_at = $1 WHERE id = $2`, now.UnixMilli(), sub); err != nil {
+				return 0, false, err
+			}
 		} else if have.State == alerts.SubscriptionPending {
 			pending = append(pending, have)
 		}
@@ -607,7 +610,10 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 	if err != nil {
 		return 0, fmt.Errorf("forget unconfirmed sign-ups: %w", err)
 	}
-	return forgotten, nil
+	if forgotten > 0 {
+		err = s.scrub(ctx)
+	}
+	return forgotten, err
 }
 
 // RequestLink queues a mail with a manage link if a person with that address is
