@@ -396,3 +396,27 @@ func TestImportRefuses(t *testing.T) {
 		t.Errorf("a cancelled import: %v", err)
 	}
 }
+
+// TestHostileBytesNeverPanic sets every byte of a table to several values, with
+// the checksum made right again.
+func TestHostileBytesNeverPanic(t *testing.T) {
+	var file bytes.Buffer
+	if _, err := smallTable(t).WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for i := range file.Len() - 4 {
+		for _, v := range []byte{0, 1, 2, 0x1F, 0x7F, 0x80, 0xFF} {
+			b := bytes.Clone(file.Bytes())
+			b[i] = v
+			body := b[:len(b)-4]
+			if table, err := postcode.Read(binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))); err == nil {
+				read++
+				use(table)
+			}
+		}
+	}
+	if read == 0 {
+		t.Error("no table was read at all: the checksum must be wrong")
+	}
+}
