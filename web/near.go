@@ -144,7 +144,7 @@ func (s *Server) coverage(ctx context.Context, a alerts.Area) ([]alerts.Coverage
 			return nil, err
 		}
 		if s.Postcodes != nil {
-			for _, d := range s.Postcodes.DistrictsNear(a.Centre, a.Radius) {
+			for _, d := range s.Postcodes.Districts(a.Centre, a.Radius) {
 				districts = append(districts, alerts.Authority{Name: d.Name, District: d.Code})
 			}
 		}

@@ -58,7 +58,7 @@ type Store interface {
 // Postcodes says where postcodes are; *postcode.Table is one.
 type Postcodes interface {
 	Lookup(c postcode.Code) (postcode.Place, error)
-	DistrictsNear(centre geo.Point, radiusM float64) []postcode.District
+	Districts(centre geo.Point, radiusM float64) []postcode.District
 	Attribution() []string
 }
 
