@@ -6,7 +6,7 @@ import (
 	"github.com/sitenotice/sitenotice/alerts"
 )
 
-func plain[T ~string](v T) string { return capital(strings.ReplaceAll(string(v), "_", " ")) }
+func plain[T ~string](v T) string { return capital(clean(strings.ReplaceAll(string(v), "_", " "), 60)) }
 
 func kindLabel(k alerts.Kind) string             { return plain(k) }
 func statusLabel(s alerts.Status) string         { return plain(s) }
