@@ -75,7 +75,7 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		page.Position = positionWords(app.Site)
-		page.Near = "/near?" + placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Query(alerts.DefaultRadius)
+		page.Near = placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Near(alerts.DefaultRadius)
 	}
 	for _, e := range events {
 		page.History = append(page.History, newHistoryItem(e))
@@ -84,7 +84,7 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 }
 
 func newHistoryItem(e alerts.Event) historyItem {
-	h := historyItem{What: eventOf(&e), At: moment(e.At), Late: e.Late}
+	h := historyItem{What: eventLabel(e.Type), At: moment(e.At), Late: e.Late}
 	for _, c := range alerts.Diff(e.Before, &e.After) {
 		if c.Field == alerts.FieldSite {
 			c.Old, c.New = positionWords(e.Before.Site), positionWords(e.After.Site)
@@ -101,7 +101,7 @@ func newHistoryItem(e alerts.Event) historyItem {
 // valueWords puts the canonical value of a field into words.
 func valueWords(f alerts.Field, v string) string {
 	if v == "" {
-		return "nothing"
+		return ""
 	}
 	switch f {
 	case alerts.FieldKind:
@@ -196,6 +196,8 @@ func siteSketch(app alerts.Application) (sketch, error) {
 		}
 	}
 	k := areaSketch(centre, radius, "the site", nil)
+	k.Pin = len(polygons) == 0
+	k.Home = false
 	scale := sketchCircle / radius
 	for _, ring := range polygons {
 		var path strings.Builder

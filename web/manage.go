@@ -119,7 +119,7 @@ func (a manageArea) Near() string {
 		return ""
 	}
 	f := placeForm{Lat: strconv.FormatFloat(a.Current.Area.Centre.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(a.Current.Area.Centre.Lon, 'f', 5, 64)}
-	return "/near?" + f.Query(a.Current.Area.Radius)
+	return f.Near(a.Current.Area.Radius)
 }
 
 // Uncovered are the councils of the area that no feed covers.

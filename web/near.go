@@ -90,7 +90,7 @@ func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, 
 		return err
 	}
 	today := alerts.DateOf(s.Now())
-	page := areaPage{Form: form, Spot: at, Later: after.ID != 0, First: "/near?" + form.Query(form.Radius), RecentDays: recentDays, SignUp: sign}
+	page := areaPage{Form: form, Spot: at, Later: after.ID != 0, First: form.Near(form.Radius), RecentDays: recentDays, SignUp: sign}
 	if page.Recent, err = s.Store.CountNear(ctx, at.Centre, form.Radius, today.AddDays(-recentDays)); err != nil {
 		return err
 	}
@@ -180,6 +180,8 @@ type sketch struct {
 	HalfM   float64
 	Marks   []mark
 	Outline []string // SVG paths of site boundaries
+	Home    bool     // the middle is where the reader lives
+	Pin     bool     // the middle is the site
 	ScaleM  float64  // length of the scale bar
 	Scale   float64  // in the picture's units
 }
@@ -199,7 +201,7 @@ type mark struct {
 const sketchSize, sketchCircle = 480, 208
 
 func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Application) sketch {
-	k := sketch{Label: label, Radius: radius, Circle: sketchCircle, Half: sketchCircle / 2, HalfM: radius / 2}
+	k := sketch{Label: label, Radius: radius, Circle: sketchCircle, Half: sketchCircle / 2, HalfM: radius / 2, Home: true}
 	scale := sketchCircle / radius
 	k.ScaleM = roundLength(radius / 2)
 	k.Scale = k.ScaleM * scale

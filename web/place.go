@@ -47,8 +47,9 @@ func (f placeForm) ProblemAt(field string) string {
 // ByPosition reports whether latitude and longitude were used.
 func (f placeForm) ByPosition() bool { return f.Postcode == "" && f.Lat+f.Lon != "" }
 
-// Query writes the form as it stands in an address.
-func (f placeForm) Query(radius float64) string {
+// Near is the address of the area page for the form with another radius. It is
+// whole, since a template would escape a query of several values as one.
+func (f placeForm) Near(radius float64) string {
 	v := url.Values{}
 	if f.Postcode != "" {
 		v.Set("postcode", f.Postcode)
@@ -57,7 +58,7 @@ func (f placeForm) Query(radius float64) string {
 		v.Set("lon", f.Lon)
 	}
 	v.Set("radius", strconv.FormatFloat(radius, 'f', -1, 64))
-	return v.Encode()
+	return "/near?" + v.Encode()
 }
 
 // find reads the place from a form and looks it up. What is wrong with it is left

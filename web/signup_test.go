@@ -42,11 +42,11 @@ func TestFromPostcodeToConfirmedAlerts(t *testing.T) {
 		}
 		s.expect(s.get("/subscriptions/sent"), http.StatusOK, "Check your e-mail", "/dev/mail")
 		path := s.mailLink("/confirm/")
-		s.expect(s.get(path), http.StatusOK, "within 500 m of NW1 8NH", "Covered: London Borough of Camden")
+		s.expect(s.get(path), http.StatusOK, "Within 500 m of NW1 8NH", "Covered: London Borough of Camden")
 		if n := s.count(`SELECT count(*) FROM subscription WHERE state = 'active'`); n != 0 {
 			t.Fatalf("%d active before anybody pressed the button", n)
 		}
-		s.expect(s.confirm(path), http.StatusOK, "Your alerts are confirmed", "within 500 m of NW1 8NH")
+		s.expect(s.confirm(path), http.StatusOK, "Your alerts are confirmed", "Within 500 m of NW1 8NH")
 		s.expect(s.confirm(path), http.StatusOK, "Confirmed already")
 		if n := s.count(`SELECT count(*) FROM consent WHERE method = 'confirm'`); n != 1 {
 			t.Errorf("%d consents, want 1", n)
@@ -233,10 +233,10 @@ func TestManageFromTheLink(t *testing.T) {
 		path := s.mailLink("/manage/")
 		sub := s.count(`SELECT id FROM subscription`)
 		area := fmt.Sprintf("%s/areas/%d", path, sub)
-		s.expect(s.get(path), http.StatusOK, "jo@example.org", "within 500 m of NW1 8NH", "All kinds of application, once a day", "until the end of 24 November 2026")
+		s.expect(s.get(path), http.StatusOK, "jo@example.org", "Within 500 m of NW1 8NH", "All kinds of application, once a day", "until the end of 24 November 2026")
 
 		s.expect(s.post(area, "radius", "2000", "frequency", "weekly", "kinds", "trees", "label", "home <b>"), http.StatusSeeOther)
-		s.expect(s.get(path+"?done=edited"), http.StatusOK, "within 2 km of home <b>", "Only trees, once a week", "Your change has been saved")
+		s.expect(s.get(path+"?done=edited"), http.StatusOK, "Within 2 km of home <b>", "Only trees, once a week", "Your change has been saved")
 		s.expect(s.post(area, "radius", "7", "frequency", "hourly"), 422, "Choose a distance", "Choose how often")
 		s.expect(s.post(area+"/pause", "until", "yesterday"), 422, "Enter a date like 2026-12-07")
 		s.expect(s.post(area+"/pause", "until", "2026-11-23"), 422, "Choose a day after today")
@@ -250,7 +250,7 @@ func TestManageFromTheLink(t *testing.T) {
 		s.expect(s.post(path+"/areas", "postcode", "N1C 4AG", "radius", "500", "frequency", "daily"), http.StatusSeeOther)
 		s.expect(s.post(path+"/areas", "postcode", "n1c4ag", "radius", "200", "frequency", "daily"), 422, "You already follow this area")
 		s.expect(s.post(path+"/areas", "postcode", "", "radius", "200", "frequency", "daily"), 422, "Enter a postcode")
-		s.expect(s.get(path), http.StatusOK, "within 500 m of N1C 4AG", "Islington")
+		s.expect(s.get(path), http.StatusOK, "Within 500 m of N1C 4AG", "Islington")
 
 		r := s.get(path + "/data.json")
 		var data struct {
@@ -265,7 +265,7 @@ func TestManageFromTheLink(t *testing.T) {
 		s.expect(r, http.StatusSeeOther)
 		s.expect(s.get(r.Header.Get("Location")), http.StatusOK, "Take up “within 2 km of home <b>” again")
 		s.expect(s.post(area+"/undo"), http.StatusSeeOther)
-		s.expect(s.get(path), http.StatusOK, "within 2 km of home <b>")
+		s.expect(s.get(path), http.StatusOK, "Within 2 km of home <b>")
 
 		other := s.subscribed("other@example.org")
 		foreign := "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:2026-12-01", other))

@@ -144,6 +144,7 @@ type item struct {
 	State       string
 	Open        bool
 	Comment     string // what can be said of the deadline; empty once it is decided
+	Deadline    bool   // it is still to come
 	Listed      string
 	Where       string // "180 m to the north-east"
 	Approximate bool   // the position is no better than about 100 m
@@ -169,6 +170,7 @@ func newItem(a alerts.Application, today alerts.Date) item {
 	}
 	if a.IsOpen() {
 		it.Comment = deadline(&a.Details, today)
+		it.Deadline = a.CommentsUntil >= today
 	}
 	return it
 }
