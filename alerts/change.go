@@ -127,3 +127,30 @@ func Horizon(prev, next *Details, today Date, horizonDays int) (silent, late boo
 	}
 	return true, false
 }
+
+// A Telling is how the events of a run may be told.
+type Telling struct {
+	Silent      bool // the run is a first import or a backfill
+	Held        bool // the run is held, or the application has events that are
+	Today       Date
+	HorizonDays int
+}
+
+// News returns the events that a change of a case gives rise to, each with its
+// type, state and snapshots; the store adds the rest. prev is nil when the case is
+// first seen.
+func News(prev *Details, next Details, how Telling) []Event {
+	var events []Event
+	silent, late := Horizon(prev, &next, how.Today, how.HorizonDays)
+	for _, t := range Changes(prev, &next) {
+		e := Event{Type: t, State: EventLive, Late: late, Before: prev, After: next}
+		switch {
+		case how.Silent || silent:
+			e.State = EventSilenced
+		case how.Held:
+			e.State = EventHeld
+		}
+		events = append(events, e)
+	}
+	return events
+}

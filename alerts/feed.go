@@ -1,5 +1,7 @@
 package alerts
 
+import "fmt"
+
 // A Feed is one source of applications of one authority or several. Feeds live in
 // the database; YAML is how they are written, exported and imported (see package
 // alerts/feed for what the declaration holds).
@@ -48,6 +50,7 @@ type Run struct {
 	StartedAt  int64  // unix ms
 	FinishedAt int64  // unix ms; 0 while under way
 	Applied    bool   // all staged rows have been applied
+	ClaimNo    int64  // fences a process that lost the run to another
 	Counts
 }
 
@@ -56,6 +59,7 @@ type Counts struct {
 	Rows        int // data rows read, bad ones included
 	New         int // records not seen before
 	Changed     int // records that say something else than before
+	Newsworthy  int // new and changed records that seem to raise an event
 	Unchanged   int
 	Duplicates  int // rows whose key occurred earlier in the same run
 	Quarantined int // rows left out because of a fault
@@ -72,24 +76,25 @@ type Fault struct {
 	Reason string // a sentence
 }
 
-// flood limits: a run may always bring floodFloor new or changed cases; above
-// that, at most floodFactor times the largest of the feed's recent runs.
+// The flood guard: a run may always bring floodFloor pieces of news, and beyond
+// that floodFactor times the most that a recent run of the feed brought. A feed
+// that has not shown its habits yet may bring a fifth of what it holds.
 const (
 	floodFloor  = 50
 	floodFactor = 5
-	floodMemory = 30 // complete runs looked back on
+	floodShare  = 5 // one in five
 )
 
-// FloodMemory is how many of a feed's past complete runs [Judge] wants to see.
-const FloodMemory = floodMemory
+// FloodMemory is how many of a feed's past complete runs [Judge] looks back on.
+const FloodMemory = 30
 
-// Judge decides a run's verdict from what was staged. whole says that the source
-// proved to be read to its end; fault is what went wrong when it did not.
-// history holds the feed's latest complete, unsilenced runs, newest first.
+// Judge decides a run's verdict from what was staged, and says why unless it is
+// complete. fault is why the source could not be read to its end, empty when it
+// was. history holds the feed's latest complete runs, newest first.
 //
-// Absence is never inferred from: an empty or shrunken answer is partial or
-// failed, and what is stored stays.
-func Judge(run Run, whole bool, fault string, history []Run) (Verdict, string) {
+// Nothing is ever inferred from what is missing: an empty answer fails, a shrunken
+// one is partial, and what is stored stays.
+func Judge(run Run, fault string, history []Run) (Verdict, string) {
 	c := run.Counts
 	good := c.Rows - c.Quarantined
 	previous := 0
@@ -97,33 +102,34 @@ func Judge(run Run, whole bool, fault string, history []Run) (Verdict, string) {
 		previous = history[0].Rows
 	}
 	switch {
-	case good == 0 && c.Rows > 0:
-		return VerdictFailed, "every row has a fault: is the column map right?"
 	case good == 0 && fault != "":
 		return VerdictFailed, fault
-	case good == 0 && (previous > 0 || run.Silent):
-		return VerdictFailed, "the source answered without a single application; what is stored is kept"
 	case c.Quarantined*2 > c.Rows:
-		return VerdictFailed, "more than half of the rows have a fault: is the column map right?"
+		return VerdictFailed, "most of the rows have a fault: is the column map right?"
+	case good == 0:
+		return VerdictFailed, "the source has not a single application in it"
 	}
-	if !run.Silent {
-		if limit := floodLimit(history); c.New+c.Changed > limit {
-			return VerdictHeld, "many more new or changed applications than this feed has ever brought at once; nobody is told until somebody has looked"
-		}
+	if limit := floodLimit(history); !run.Silent && c.Newsworthy > limit {
+		return VerdictHeld, fmt.Sprintf("it brings %d pieces of news where at most %d were to be expected; nobody is told until somebody has looked", c.Newsworthy, limit)
 	}
 	switch {
-	case !whole:
+	case fault != "":
 		return VerdictPartial, fault
-	case previous > 0 && good*10 < previous*8:
-		return VerdictPartial, "the source has shrunk by more than a fifth since it was last read; what is missing is kept"
+	case good*10 < previous*8:
+		return VerdictPartial, fmt.Sprintf("it has %d applications where it had %d before; what is missing is kept", good, previous)
 	}
 	return VerdictComplete, ""
 }
 
 func floodLimit(history []Run) int {
-	most := 0
-	for _, r := range history[:min(len(history), floodMemory)] {
-		most = max(most, r.New+r.Changed)
+	most, habits := 0, false
+	for _, r := range history[:min(len(history), FloodMemory)] {
+		if !r.Silent {
+			most, habits = max(most, r.Newsworthy), true
+		}
+	}
+	if !habits && len(history) > 0 {
+		return max(floodFloor, history[0].Rows/floodShare)
 	}
 	return max(floodFloor, floodFactor*most)
 }

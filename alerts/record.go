@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -129,6 +130,13 @@ type Record struct {
 	Details       Details
 }
 
+// A KnownRecord is what is stored of a record, short: enough to see that nothing
+// has changed.
+type KnownRecord struct {
+	Supplied Field
+	Hash     string
+}
+
 // Overlay returns the record as it is once row has been read: what row does not
 // supply stays as it was.
 func (r Record) Overlay(row Record) Record {
@@ -142,9 +150,9 @@ func (r Record) Overlay(row Record) Record {
 	return r
 }
 
-// Hash identifies what the record says. Equal hashes mean that nothing that the
-// service keeps has changed.
-func (r Record) Hash() [16]byte {
+// Hash identifies what the record says, as 32 hexadecimal digits. Equal hashes mean
+// that nothing that the service keeps has changed.
+func (r Record) Hash() string {
 	d := r.Details
 	d.Site.Lon, d.Site.Lat = math.Round(d.Site.Lon*1e5)/1e5, math.Round(d.Site.Lat*1e5)/1e5
 	b, err := json.Marshal(struct {
@@ -156,7 +164,7 @@ func (r Record) Hash() [16]byte {
 		panic(fmt.Sprintf("hash record %s: %v", r.SourceKey, err)) // only NaN can do this; adapters refuse it
 	}
 	sum := sha256.Sum256(b)
-	return [16]byte(sum[:16])
+	return hex.EncodeToString(sum[:16])
 }
 
 // Merge returns the view of an application that its records give together. For

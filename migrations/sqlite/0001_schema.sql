@@ -42,6 +42,7 @@ CREATE TABLE run (
 	rows_read   BIGINT NOT NULL DEFAULT 0,
 	new         BIGINT NOT NULL DEFAULT 0,
 	changed     BIGINT NOT NULL DEFAULT 0,
+	newsworthy  BIGINT NOT NULL DEFAULT 0, -- new and changed records that raise an event
 	unchanged   BIGINT NOT NULL DEFAULT 0,
 	duplicates  BIGINT NOT NULL DEFAULT 0,
 	quarantined BIGINT NOT NULL DEFAULT 0,
@@ -59,7 +60,7 @@ CREATE TABLE staged (
 	authority  TEXT NOT NULL,
 	supplied   BIGINT NOT NULL,
 	details    TEXT NOT NULL, -- JSON, the record after the row
-	hash       BLOB NOT NULL,
+	hash       TEXT NOT NULL,
 	PRIMARY KEY (run_id, ord)
 ) WITHOUT ROWID;
 
@@ -79,7 +80,7 @@ CREATE TABLE record (
 	application_id BIGINT NOT NULL,
 	supplied       BIGINT NOT NULL,
 	details        TEXT NOT NULL, -- JSON
-	hash           BLOB NOT NULL,
+	hash           TEXT NOT NULL,
 	run_id         BIGINT NOT NULL, -- that last changed it
 	PRIMARY KEY (feed_id, source_key)
 );
@@ -102,6 +103,7 @@ CREATE TABLE application (
 -- Covers the area page: which applications, before their rows are read.
 CREATE INDEX application_cell ON application (cell, listed DESC, id DESC, lon, lat, hidden) WHERE cell IS NOT NULL;
 CREATE INDEX application_authority ON application (authority, listed DESC, id DESC);
+CREATE INDEX application_hidden ON application (id) WHERE hidden;
 
 -- Every reference under which an application is known, its current one included.
 CREATE TABLE alias (
@@ -127,13 +129,13 @@ CREATE TABLE event (
 	after          TEXT NOT NULL,
 	UNIQUE (application_id, version, type)
 );
-CREATE INDEX event_held ON event (run_id, application_id) WHERE state = 'held';
+CREATE INDEX event_held ON event (application_id) WHERE state = 'held';
 
 CREATE TABLE counter (
 	name  TEXT PRIMARY KEY,
 	value BIGINT NOT NULL
 );
-INSERT INTO counter (name, value) VALUES ('event', 0);
+INSERT INTO counter (name, value) VALUES ('event', 0), ('application', 0);
 
 -- How far a reader of the event log has come.
 CREATE TABLE watermark (
@@ -305,6 +307,7 @@ CREATE TABLE delivery (
 );
 CREATE INDEX delivery_queued ON delivery (priority, next_at, id) WHERE state = 'queued';
 CREATE INDEX delivery_recipient ON delivery (recipient_id, created_at);
+CREATE INDEX delivery_kept ON delivery (created_at) WHERE state <> 'queued' AND subject <> ''; -- whose words are to be forgotten one day
 
 CREATE TABLE attempt (
 	delivery_id BIGINT NOT NULL,
@@ -315,6 +318,7 @@ CREATE TABLE attempt (
 	detail      TEXT NOT NULL,
 	PRIMARY KEY (delivery_id, n)
 );
+CREATE INDEX attempt_at ON attempt (at);
 
 -- A sender that met a relay-wide failure rests until then.
 CREATE TABLE sender (

@@ -1,0 +1,302 @@
+// Package ingest reads councils' feeds: it fetches what is due, stages what is new
+// or different, judges the run, and has it applied.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/feed"
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+// Store is the part of the store that this stage reads and writes.
+type Store interface {
+	Feeds(ctx context.Context) ([]alerts.Feed, error)
+	StartRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) (alerts.Run, error)
+	HoldRun(ctx context.Context, r alerts.Run, until time.Time) error
+	Known(ctx context.Context, feedID int64, keys []string) (map[string]alerts.KnownRecord, error)
+	Records(ctx context.Context, feedID int64, keys []string) (map[string]alerts.Record, error)
+	Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.Record, until time.Time) error
+	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
+	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
+	JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error
+	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, now time.Time, lease time.Duration) (done bool, err error)
+	FinishRun(ctx context.Context, r alerts.Run, etag, lastModified string, now time.Time) (alerts.Run, error)
+	Held(ctx context.Context, f alerts.Feed, now time.Time, yield func([]alerts.Event) error) error
+	Notice(ctx context.Context, key, text string, now time.Time) error
+	ClearNotice(ctx context.Context, key string) (was bool, err error)
+}
+
+// A Locator finds places that a feed does not give itself. What it does not know
+// it leaves empty.
+type Locator interface {
+	// PostcodeIn finds the first postcode in a text that has a position.
+	PostcodeIn(text string) (postcode string, at geo.Point, ok bool)
+	// WardAt returns the code of the ward at a place.
+	WardAt(p geo.Point) string
+}
+
+// Stage reads feeds.
+type Stage struct {
+	Store  Store
+	Source Source  // where feeds' data comes from
+	Places Locator // nil when there is no postcode table
+	Now    func() time.Time
+	Log    *slog.Logger
+	Lease  time.Duration // how long a run that died holds up the feed; 0 for DefaultLease
+}
+
+// DefaultLease is extended with every batch of a run that lives.
+const DefaultLease = 2 * time.Minute
+
+func (s *Stage) lease() time.Duration {
+	if s.Lease <= 0 {
+		return DefaultLease
+	}
+	return s.Lease
+}
+
+// Result is what a pass did.
+type Result struct {
+	Runs   int
+	Events int
+}
+
+// Run makes one pass: it reads every feed whose time has come, once per period
+// whichever process comes first. A feed that goes wrong is told to somebody and
+// does not keep the others waiting.
+func (s *Stage) Run(ctx context.Context) (Result, error) {
+	feeds, err := s.Store.Feeds(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	var result Result
+	var errs []error
+	for _, f := range feeds {
+		if ctx.Err() != nil {
+			return result, ctx.Err()
+		}
+		if f.Paused || f.Schedule == "" {
+			continue
+		}
+		run, ran, err := s.runDue(ctx, f)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("feed %s: %w", f.Slug, err))
+			continue
+		}
+		if ran {
+			result.Runs++
+			result.Events += run.Events
+		}
+		if err := s.closingWhileHeld(ctx, f); err != nil {
+			errs = append(errs, fmt.Errorf("feed %s: %w", f.Slug, err))
+		}
+	}
+	return result, errors.Join(errs...)
+}
+
+// runDue reads a feed if its schedule says so.
+func (s *Stage) runDue(ctx context.Context, f alerts.Feed) (run alerts.Run, ran bool, err error) {
+	schedule, err := alerts.ParseSchedule(f.Schedule)
+	if err != nil {
+		return run, false, err
+	}
+	_, period, ok := alerts.LastPeriod(schedule, s.Now())
+	if !ok {
+		return run, false, nil
+	}
+	d, err := feed.Parse(f.Declaration)
+	if err != nil {
+		return run, false, err
+	}
+	adapter := &d.Adapters[0]
+	run, err = s.Store.StartRun(ctx, alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: period, Source: adapter.URL, Silent: f.FirstImport()}, s.Now(), s.lease())
+	if errors.Is(err, alerts.ErrConflict) {
+		return run, false, nil
+	}
+	if err != nil {
+		return run, false, err
+	}
+	run, err = s.read(ctx, run, f, d, adapter, nil)
+	return run, true, err
+}
+
+// Options say how a file is imported by hand.
+type Options struct {
+	Adapter string // the first of the feed when empty
+	Source  string // the file's name, for the record
+	Silent  bool   // tell nobody, as of a backfill; a feed's first import is silent anyway
+	Key     string // makes the import once only: the same key is refused; empty for none
+}
+
+// Import reads a source by hand. It returns alerts.ErrConflict when the feed is
+// being read already.
+func (s *Stage) Import(ctx context.Context, f alerts.Feed, data io.Reader, o Options) (alerts.Run, error) {
+	d, err := feed.Parse(f.Declaration)
+	if err != nil {
+		return alerts.Run{}, err
+	}
+	adapter, err := d.Adapter(o.Adapter)
+	if err != nil {
+		return alerts.Run{}, err
+	}
+	if o.Key == "" {
+		o.Key = alerts.NewSecret()[:12]
+	}
+	start := alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: "import " + s.Now().UTC().Format(time.RFC3339) + " " + o.Key, Source: o.Source, Silent: o.Silent || f.FirstImport()}
+	for {
+		run, err := s.Store.StartRun(ctx, start, s.Now(), s.lease())
+		if err != nil {
+			return run, err
+		}
+		if run.Period == start.Period {
+			return s.read(ctx, run, f, d, adapter, data)
+		}
+		// A run whose process died was handed out instead: finish that one first.
+		if run, err = s.resume(ctx, run, f, d); err != nil {
+			return run, err
+		}
+	}
+}
+
+// resume finishes a run whose process died. One that had no verdict is read again
+// when its source can be; the file of an import by hand is gone.
+func (s *Stage) resume(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed.Declaration) (alerts.Run, error) {
+	if run.Verdict == alerts.VerdictNone {
+		run.Verdict, run.Reason = alerts.VerdictFailed, "it was interrupted; import the file again"
+		return run, s.judged(ctx, &run, f)
+	}
+	return s.apply(ctx, run, f, "", "")
+}
+
+// read takes a run from its source to its end. data is nil when the source is to
+// be fetched.
+func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed.Declaration, adapter *feed.Adapter, data io.Reader) (alerts.Run, error) {
+	if run.Verdict != alerts.VerdictNone { // handed out again after its process died
+		return s.apply(ctx, run, f, f.ETag, f.LastModified)
+	}
+	if data == nil && run.Source != adapter.URL {
+		return s.resume(ctx, run, f, d)
+	}
+	answer := Answer{}
+	fault := ""
+	if data == nil {
+		var err error
+		answer, err = s.Source.Open(ctx, adapter.URL, f.ETag, f.LastModified)
+		switch {
+		case ctx.Err() != nil:
+			return run, ctx.Err()
+		case err != nil:
+			fault = err.Error()
+		case answer.NotModified:
+			run.Verdict = alerts.VerdictComplete
+			if err := s.judged(ctx, &run, f); err != nil {
+				return run, err
+			}
+			return s.apply(ctx, run, f, f.ETag, f.LastModified)
+		default:
+			defer answer.Body.Close()
+			data = answer.Body
+		}
+	}
+	if fault == "" {
+		in := newIntake(s, run)
+		err := d.Read(adapter.Name, data, func(row feed.Row) error { return in.add(ctx, row) })
+		var b *feed.BrokenError
+		switch {
+		case ctx.Err() != nil:
+			return run, ctx.Err()
+		case errors.As(err, &b):
+			fault = b.Problem
+		case err != nil:
+			return run, err
+		}
+		if err := in.flush(ctx); err != nil {
+			return run, err
+		}
+		run.Counts = in.counts
+	}
+	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
+	if err != nil {
+		return run, err
+	}
+	run.Verdict, run.Reason = alerts.Judge(run, fault, history)
+	if err := s.judged(ctx, &run, f); err != nil || run.Verdict == alerts.VerdictFailed {
+		return run, err
+	}
+	return s.apply(ctx, run, f, answer.ETag, answer.LastModified)
+}
+
+// judged stores the verdict and tells somebody when a person is needed, once until
+// the feed is well again.
+func (s *Stage) judged(ctx context.Context, run *alerts.Run, f alerts.Feed) error {
+	if err := s.Store.JudgeRun(ctx, *run, s.Now(), s.lease()); err != nil {
+		return err
+	}
+	switch run.Verdict {
+	case alerts.VerdictComplete:
+		for _, fault := range []alerts.Verdict{alerts.VerdictFailed, alerts.VerdictPartial} {
+			if _, err := s.Store.ClearNotice(ctx, string(fault)+":"+f.Slug); err != nil {
+				return err
+			}
+		}
+	default:
+		s.Log.Warn("a feed needs somebody", "feed", f.Slug, "verdict", run.Verdict, "reason", run.Reason)
+		text := fmt.Sprintf("The feed %s was read at %s and is %s: %s.", f.Slug, s.Now().In(alerts.London).Format("15:04 on 2 January 2006"), run.Verdict, run.Reason)
+		if run.Verdict == alerts.VerdictHeld {
+			text += fmt.Sprintf("\nSee what it would send, and decide, with: sitenotice feed release %s (or: feed discard %s)", f.Slug, f.Slug)
+		}
+		return s.Store.Notice(ctx, string(run.Verdict)+":"+f.Slug, text, s.Now())
+	}
+	return nil
+}
+
+// apply applies what is staged, batch by batch, and finishes the run.
+func (s *Stage) apply(ctx context.Context, run alerts.Run, f alerts.Feed, etag, lastModified string) (alerts.Run, error) {
+	for {
+		done, err := s.Store.ApplyBatch(ctx, run, f, s.Now(), s.lease())
+		if err != nil {
+			return run, err
+		}
+		if done {
+			break
+		}
+	}
+	run, err := s.Store.FinishRun(ctx, run, etag, lastModified, s.Now())
+	if err == nil {
+		s.Log.Info("feed read", "feed", f.Slug, "verdict", run.Verdict, "rows", run.Rows, "new", run.New, "changed", run.Changed, "quarantined", run.Quarantined, "events", run.Events)
+	}
+	return run, err
+}
+
+// closingDays is how near the end of comments of a held case alarms somebody.
+const closingDays = 7
+
+// closingWhileHeld tells somebody of held cases on which people can comment for a
+// few days only.
+func (s *Stage) closingWhileHeld(ctx context.Context, f alerts.Feed) error {
+	today := alerts.DateOf(s.Now())
+	closing := 0
+	err := s.Store.Held(ctx, f, s.Now(), func(events []alerts.Event) error {
+		for _, e := range events {
+			if until := e.After.CommentsUntil; until >= today && until <= today.AddDays(closingDays) {
+				closing++
+			}
+		}
+		return nil
+	})
+	key := "closing:" + f.Slug
+	if err != nil || closing == 0 {
+		return errors.Join(err, second(s.Store.ClearNotice(ctx, key)))
+	}
+	return s.Store.Notice(ctx, key, fmt.Sprintf("The feed %s holds %d pieces of news about cases on which people can comment for %d days or less, and nobody has been told.\nDecide with: sitenotice feed release %s (or: feed discard %s)",
+		f.Slug, closing, closingDays, f.Slug, f.Slug), s.Now())
+}
+
+func second(_ bool, err error) error { return err }

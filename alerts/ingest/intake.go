@@ -1,0 +1,184 @@
+package ingest
+
+import (
+	"context"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/feed"
+)
+
+// intakeBatch is how many rows are compared with what is stored at a time.
+const intakeBatch = 500
+
+// An intake compares the rows of a run with what is stored and stages those that
+// say something else. It holds one batch of rows, and the keys of all.
+type intake struct {
+	stage  *Stage
+	run    alerts.Run
+	counts alerts.Counts
+	rows   []alerts.Record
+	index  map[string]int    // of rows, by source key
+	seen   map[string]string // hash of every row so far, by source key
+	staged int
+	faults []alerts.Fault
+	kept   int // faults stored
+}
+
+func newIntake(s *Stage, run alerts.Run) *intake {
+	return &intake{stage: s, run: run, index: map[string]int{}, seen: map[string]string{}}
+}
+
+// add takes one row of the source.
+func (in *intake) add(ctx context.Context, row feed.Row) error {
+	in.counts.Rows++
+	if len(row.Faults) > 0 {
+		in.counts.Quarantined++
+		if room := feed.MaxFaults - in.kept - len(in.faults); room > 0 {
+			in.faults = append(in.faults, row.Faults[:min(room, len(row.Faults))]...)
+		}
+		return nil
+	}
+	r := row.Record
+	r.FeedID = in.run.FeedID
+	in.place(&r)
+	if !r.Details.Site.Located() {
+		in.counts.Unlocated++
+	}
+	if at, twice := in.index[r.SourceKey]; twice {
+		in.counts.Duplicates++
+		in.rows[at] = r // of rows that disagree the last one counts
+		return nil
+	}
+	if _, twice := in.seen[r.SourceKey]; twice {
+		in.counts.Duplicates++
+	}
+	in.index[r.SourceKey] = len(in.rows)
+	in.rows = append(in.rows, r)
+	if len(in.rows) < intakeBatch {
+		return nil
+	}
+	return in.flush(ctx)
+}
+
+// place fills in what the feed leaves open: a postcode that stands in the address,
+// a position from that postcode, the ward from the position.
+func (in *intake) place(r *alerts.Record) {
+	places := in.stage.Places
+	if places == nil {
+		return
+	}
+	d := &r.Details
+	if !d.Site.Located() || d.Postcode == "" {
+		if code, at, ok := places.PostcodeIn(d.Postcode + " " + d.Address); ok {
+			if d.Postcode == "" && r.Supplied.Has(alerts.FieldAddress) {
+				d.Postcode = code
+				r.Supplied |= alerts.FieldPostcode
+			}
+			if !d.Site.Located() {
+				d.Site = alerts.Site{Lon: at.Lon, Lat: at.Lat, Method: alerts.MethodPostcode, Uncertainty: alerts.DefaultUncertainty[alerts.MethodPostcode]}
+				r.Supplied |= alerts.FieldSite
+			}
+		}
+	}
+	if d.Ward == "" && d.Site.Located() && !r.Supplied.Has(alerts.FieldWard) {
+		if d.Ward = places.WardAt(d.Site.Point()); d.Ward != "" {
+			r.Supplied |= alerts.FieldWard
+		}
+	}
+}
+
+// flush compares the batch with what is stored and stages what differs.
+func (in *intake) flush(ctx context.Context) error {
+	if len(in.faults) > 0 {
+		if err := in.stage.Store.Quarantine(ctx, in.run, in.kept, in.faults); err != nil {
+			return err
+		}
+		in.kept, in.faults = in.kept+len(in.faults), in.faults[:0]
+	}
+	if len(in.rows) == 0 {
+		return nil
+	}
+	keys := make([]string, len(in.rows))
+	for i := range in.rows {
+		keys[i] = in.rows[i].SourceKey
+	}
+	known, err := in.stage.Store.Known(ctx, in.run.FeedID, keys)
+	if err != nil {
+		return err
+	}
+	var fresh []alerts.Record
+	var different []string // keys of rows that are stored and may say something else
+	for i := range in.rows {
+		r := &in.rows[i]
+		hash := r.Hash()
+		was, stored := known[r.SourceKey]
+		before, twice := in.seen[r.SourceKey]
+		switch {
+		case twice && before == hash:
+			// the same row again
+		case stored && !twice && was.Supplied == r.Supplied && was.Hash == hash:
+			in.counts.Unchanged++
+		case stored:
+			different = append(different, r.SourceKey)
+		default:
+			fresh = append(fresh, *r)
+			if !twice {
+				in.counts.New++
+				in.counts.Newsworthy += in.newsworthy(nil, &r.Details)
+			}
+		}
+		in.seen[r.SourceKey] = hash
+	}
+	if err := in.overlay(ctx, different, known, &fresh); err != nil {
+		return err
+	}
+	clear(in.index)
+	in.rows = in.rows[:0]
+	if len(fresh) == 0 {
+		return in.stage.Store.HoldRun(ctx, in.run, in.stage.Now().Add(in.stage.lease()))
+	}
+	if err := in.stage.Store.Stage(ctx, in.run, in.staged, fresh, in.stage.Now().Add(in.stage.lease())); err != nil {
+		return err
+	}
+	in.staged += len(fresh)
+	return nil
+}
+
+// overlay lays rows over what is stored of them, so that what an adapter does not
+// supply stays, and picks those that still differ.
+func (in *intake) overlay(ctx context.Context, keys []string, known map[string]alerts.KnownRecord, fresh *[]alerts.Record) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	stored, err := in.stage.Store.Records(ctx, in.run.FeedID, keys)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		was, ok := stored[key]
+		row := in.rows[in.index[key]]
+		if !ok {
+			*fresh = append(*fresh, row)
+			continue
+		}
+		next := was.Overlay(row)
+		if next.Hash() == known[key].Hash {
+			in.counts.Unchanged++
+			continue
+		}
+		in.counts.Changed++
+		in.counts.Newsworthy += in.newsworthy(&was.Details, &next.Details)
+		*fresh = append(*fresh, next)
+	}
+	return nil
+}
+
+// newsworthy is 1 for a row that seems to raise an event that would be told.
+func (in *intake) newsworthy(was, is *alerts.Details) int {
+	for _, e := range alerts.News(was, *is, alerts.Telling{Today: alerts.DateOf(in.stage.Now()), HorizonDays: 90}) {
+		if e.State == alerts.EventLive {
+			return 1
+		}
+	}
+	return 0
+}
