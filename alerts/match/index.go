@@ -4,10 +4,7 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/tidwall/rtree"
-
 	"github.com/sitenotice/sitenotice/alerts"
-	"github.com/sitenotice/sitenotice/geo"
 )
 
 // An index finds the events that a version of a subscription could want: by the
@@ -16,13 +13,14 @@ import (
 type index struct {
 	events      []*alerts.Candidate
 	keys        []string // under which the store looks for candidates
-	boxes       rtree.RTreeG[int32]
+	boxes       grid
 	byWard      map[string][]int32
 	byAuthority map[string][]int32
 }
 
 func newIndex(events []alerts.Event, log *slog.Logger) (*index, error) {
 	x := &index{byWard: map[string][]int32{}, byAuthority: map[string][]int32{}}
+	var boxes []boxed
 	for i := range events {
 		e := &events[i]
 		c, err := alerts.NewCandidate(e)
@@ -47,7 +45,6 @@ func newIndex(events []alerts.Event, log *slog.Logger) (*index, error) {
 				x.byWard[ward] = append(x.byWard[ward], n)
 			}
 		}
-		boxes := []geo.Box{}
 		for _, p := range []alerts.Place{c.Is, c.Was} {
 			if !p.Site.Located() {
 				continue
@@ -56,15 +53,12 @@ func newIndex(events []alerts.Event, log *slog.Logger) (*index, error) {
 			if err != nil {
 				return nil, err
 			}
-			boxes = append(boxes, box)
-		}
-		if len(boxes) == 2 && boxes[0].Intersects(boxes[1]) {
-			boxes = []geo.Box{boxes[0].Union(boxes[1])}
-		}
-		for _, box := range boxes {
-			x.boxes.Insert([2]float64{box.MinLon, box.MinLat}, [2]float64{box.MaxLon, box.MaxLat}, n)
+			if !box.Empty() {
+				boxes = append(boxes, boxed{box, n})
+			}
 		}
 	}
+	x.boxes = newGrid(boxes)
 	slices.Sort(x.keys)
 	x.keys = slices.Compact(x.keys)
 	return x, nil
@@ -121,15 +115,10 @@ func (f *finder) candidates(v *alerts.Version) ([]int32, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	f.hits = f.hits[:0]
-	f.boxes.Search([2]float64{box.MinLon, box.MinLat}, [2]float64{box.MaxLon, box.MaxLat},
-		func(_, _ [2]float64, i int32) bool {
-			f.hits = append(f.hits, i)
-			return true
-		})
+	f.hits = f.boxes.search(box, f.hits[:0])
 	if len(f.hits) > 1 {
 		slices.Sort(f.hits)
-		f.hits = slices.Compact(f.hits) // an event that moved far has two boxes
+		f.hits = slices.Compact(f.hits) // an event may have two boxes, and a box lie in many cells
 	}
 	return f.hits, nil
 }

@@ -171,12 +171,12 @@ func TestKilledPassRepeatsExactlyItsRange(t *testing.T) {
 			} else if kill == 1 {
 				break // nothing was claimed, so that pass was a good one
 			}
-			claimed := w.count(`SELECT claimed FROM watermark`)
+			claimed := w.count(`SELECT claimed FROM watermark WHERE name = 'match'`)
 			w.now = w.now.Add(time.Minute)
 			if _, err := w.stage().Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if position := w.count(`SELECT position FROM watermark`); position != claimed {
+			if position := w.count(`SELECT position FROM watermark WHERE name = 'match'`); position != claimed {
 				t.Errorf("killed at call %d: the next pass moved the watermark to %d, want %d", kill, position, claimed)
 			}
 			w.pass()
@@ -214,7 +214,7 @@ func TestOnlyTheLastClaimMovesTheWatermark(t *testing.T) {
 				t.Errorf("%s after being taken over: %v, want a conflict", name, err)
 			}
 		}
-		if p := w.count(`SELECT position FROM watermark`); p != 0 {
+		if p := w.count(`SELECT position FROM watermark WHERE name = 'match'`); p != 0 {
 			t.Errorf("the watermark moved to %d", p)
 		}
 		if err := w.s.FinishMatch(ctx, quick); err != nil {
@@ -262,7 +262,7 @@ func TestClosingDateIsKeptWhileItIsOfUse(t *testing.T) {
 			w.happen(occurrence{"camden", fmt.Sprint(i), alerts.EventReceived, c.d, ""})
 			w.pass()
 			var got string
-			if err := w.db.QueryRow(`SELECT closes FROM match WHERE seq = (SELECT position FROM watermark)`).Scan(&got); err != nil {
+			if err := w.db.QueryRow(`SELECT closes FROM match WHERE seq = (SELECT position FROM watermark WHERE name = 'match')`).Scan(&got); err != nil {
 				t.Fatal(err)
 			}
 			if got != c.want {

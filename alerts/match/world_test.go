@@ -71,8 +71,8 @@ func (w *world) reset() {
 		"allowance", "recipient", "event", "alias", "application", "feed", "authority"} {
 		w.exec("DELETE FROM " + table)
 	}
-	w.exec(`UPDATE counter SET value = 0`)
-	w.exec(`UPDATE watermark SET position = 0, claimed = 0, claim_no = 0, lease_until = 0`)
+	w.exec(`UPDATE counter SET value = 0 WHERE name = 'event'`)
+	w.exec(`UPDATE watermark SET position = 0, claimed = 0, claim_no = 0, lease_until = 0 WHERE name = 'match'`)
 	for _, a := range []string{"camden", "islington"} {
 		w.exec(`INSERT INTO authority (slug, name) VALUES ($1, $2)`, a, a)
 	}
@@ -270,10 +270,10 @@ func (w *world) problems() error {
 		GROUP BY v.subscription_id, m.seq HAVING count(*) > 1) AS twice`); n > 0 {
 		faults = append(faults, fmt.Errorf("%d events matched twice by one subscription", n))
 	}
-	if position, counted := w.count(`SELECT position FROM watermark`), w.count(`SELECT value FROM counter`); position != counted {
+	if position, counted := w.count(`SELECT position FROM watermark WHERE name = 'match'`), w.count(`SELECT value FROM counter WHERE name = 'event'`); position != counted {
 		faults = append(faults, fmt.Errorf("the watermark stands at %d of %d", position, counted))
 	}
-	if n := w.count(`SELECT count(*) FROM event WHERE seq > (SELECT value FROM counter)`); n > 0 {
+	if n := w.count(`SELECT count(*) FROM event WHERE seq > (SELECT value FROM counter WHERE name = 'event')`); n > 0 {
 		faults = append(faults, fmt.Errorf("%d events are numbered beyond the counter", n))
 	}
 	return errors.Join(faults...)

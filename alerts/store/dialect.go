@@ -11,6 +11,8 @@ import (
 
 	"github.com/pressly/goose/v3/database"
 
+	"github.com/sitenotice/sitenotice/alerts"
+
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
 )
@@ -22,18 +24,20 @@ type dialect struct {
 	engine     string // also the directory under migrations/
 	driver     string
 	goose      database.Dialect
-	forUpdate  string // appended to a SELECT in a transaction that will change the row; SQLite's write transactions are exclusive anyway
-	skipLocked string // appended to a SELECT that claims rows
-	intValue   string // the value column of json_each as an integer
-	scrub      string // run after an erasure, so that no old copy of a page stays in the journal
+	forUpdate  string                                                            // appended to a SELECT in a transaction that will change the row; SQLite's write transactions are exclusive anyway
+	skipLocked string                                                            // appended to a SELECT that claims rows
+	intValue   string                                                            // the value column of json_each as an integer
+	scrub      string                                                            // run after an erasure, so that no old copy of a page stays in the journal
+	addMatches func(ctx context.Context, db *sql.DB, batch []alerts.Match) error // in one transaction, by the quickest way there is
 }
 
 var (
 	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value",
-		scrub: "PRAGMA wal_checkpoint(TRUNCATE)"}
+		scrub: "PRAGMA wal_checkpoint(TRUNCATE)", addMatches: addMatchesSQLite}
 
 	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
-		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint"}
+		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint",
+		addMatches: addMatchesPostgres}
 )
 
 // open returns a pool for writing and one for reading; on PostgreSQL they are

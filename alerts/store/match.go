@@ -5,9 +5,15 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/sitenotice/sitenotice/alerts"
 )
@@ -118,10 +124,12 @@ func scanEvent(rows *sql.Rows, e *alerts.Event, more ...any) error {
 	return err
 }
 
-// How many versions are read by one statement, and up to how many are picked by
-// the cells they lie in before reading them all becomes cheaper.
+// How many versions are read by one statement; and with how many keys they are
+// looked up, and how many of them picked out, before reading all of them is
+// quicker.
 const (
 	versionPage = 10_000
+	scopeKeys   = 2_000
 	scopeLimit  = 200_000
 )
 
@@ -169,7 +177,10 @@ func (s *Store) candidates(ctx context.Context, keys []string, from, to int64, y
 // versionsAt returns the ids of the versions found under the keys in order;
 // few is false when there are too many to be worth picking out.
 func (s *Store) versionsAt(ctx context.Context, keys []string) (ids []int64, few bool, err error) {
-	ids, err = collect(ctx, s.read, func(rows *sql.Rows) (id int64, err error) { err = rows.Scan(&id); return }, `
+	if len(keys) > scopeKeys {
+		return nil, false, nil
+	}
+	ids, err = collect(ctx, s.read, scanInt, `
 		SELECT DISTINCT version_id FROM subscription_scope WHERE key IN (SELECT value FROM json_each($1)) LIMIT $2`, list(keys), scopeLimit+1)
 	slices.Sort(ids)
 	return ids, len(ids) <= scopeLimit, err
@@ -223,38 +234,97 @@ func (s *Store) AddMatches(ctx context.Context, matches []alerts.Match) error {
 		return cmp.Or(cmp.Compare(a.VersionID, b.VersionID), cmp.Compare(a.Seq, b.Seq))
 	})
 	for batch := range slices.Chunk(matches, maxMatchesPerTx) {
-		if err := s.inTx(ctx, func(tx *sql.Tx) error { return s.dialect.addMatches(ctx, tx, batch) }); err != nil {
+		if err := s.dialect.addMatches(ctx, s.write, batch); err != nil {
 			return fmt.Errorf("enter %d matches in the ledger: %w", len(batch), err)
 		}
 	}
 	return nil
 }
 
-// addMatches writes one batch: as parallel arrays where the engine has them,
-// else as JSON.
-func (d dialect) addMatches(ctx context.Context, tx *sql.Tx, batch []alerts.Match) error {
-	var versions, seqs, recipients []int64
-	var corrections []bool
-	var closes []string
-	for _, m := range batch {
-		versions, seqs, recipients = append(versions, m.VersionID), append(seqs, m.Seq), append(recipients, m.RecipientID)
-		corrections, closes = append(corrections, m.Correction), append(closes, string(m.Closes))
-	}
-	const insert = `INSERT INTO match (version_id, seq, recipient_id, correction, closes) `
-	if d.engine == "postgres" {
-		// The ledger is owed only once the watermark has moved, and that commit makes
-		// durable whatever was committed before it.
-		if _, err := tx.ExecContext(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, insert+`SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[]) ON CONFLICT DO NOTHING`,
-			versions, seqs, recipients, corrections, closes)
+var matchColumns = []string{"version_id", "seq", "recipient_id", "correction", "closes"}
+
+// addMatchesSQLite writes a batch by statements of many rows. Their parameters are
+// plain question marks: numbered ones take the driver time that grows with the
+// square of their number, here twelve times as long in all.
+func addMatchesSQLite(ctx context.Context, db *sql.DB, batch []alerts.Match) error {
+	const rowsPerStatement = 100
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
 		return err
 	}
-	rows := make([][5]any, len(batch))
-	for i, m := range batch {
-		rows[i] = [5]any{m.VersionID, m.Seq, m.RecipientID, m.Correction, m.Closes}
+	defer tx.Rollback()
+	insert := func(rows int) (*sql.Stmt, error) {
+		return tx.PrepareContext(ctx, `INSERT INTO match (`+strings.Join(matchColumns, ", ")+`) VALUES `+
+			strings.TrimSuffix(strings.Repeat(`(?, ?, ?, ?, ?), `, rows), ", ")+` ON CONFLICT DO NOTHING`)
 	}
-	_, err := tx.ExecContext(ctx, insert+`SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING`, list(rows))
-	return err
+	full, err := insert(rowsPerStatement)
+	if err != nil {
+		return err
+	}
+	args := make([]any, 0, rowsPerStatement*len(matchColumns))
+	for rows := range slices.Chunk(batch, rowsPerStatement) {
+		statement := full
+		if len(rows) < rowsPerStatement {
+			if statement, err = insert(len(rows)); err != nil {
+				return err
+			}
+		}
+		args = args[:0]
+		for _, m := range rows {
+			args = append(args, m.VersionID, m.Seq, m.RecipientID, m.Correction, string(m.Closes))
+		}
+		if _, err := statement.ExecContext(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// addMatchesPostgres writes a batch by COPY, which takes half the time of INSERT …
+// ON CONFLICT but does not do with rows that are there already. Those there are
+// only when a pass is repeated.
+//
+// The commit need not reach the disk: matches are owed only once the watermark has
+// moved, and that commit makes durable whatever was committed before it.
+func addMatchesPostgres(ctx context.Context, db *sql.DB, batch []alerts.Match) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(driver any) error {
+		pg := driver.(*stdlib.Conn).Conn()
+		inTx := func(fn func(tx pgx.Tx) error) error {
+			return pgx.BeginFunc(ctx, pg, func(tx pgx.Tx) error {
+				if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+					return err
+				}
+				return fn(tx)
+			})
+		}
+		err := inTx(func(tx pgx.Tx) error {
+			_, err := tx.CopyFrom(ctx, pgx.Identifier{"match"}, matchColumns, pgx.CopyFromSlice(len(batch), func(i int) ([]any, error) {
+				m := &batch[i]
+				return []any{m.VersionID, m.Seq, m.RecipientID, m.Correction, string(m.Closes)}, nil
+			}))
+			return err
+		})
+		const uniqueViolation = "23505"
+		if refused := (*pgconn.PgError)(nil); !errors.As(err, &refused) || refused.Code != uniqueViolation {
+			return err
+		}
+		var versions, seqs, recipients []int64
+		var corrections []bool
+		var closes []string
+		for _, m := range batch {
+			versions, seqs, recipients = append(versions, m.VersionID), append(seqs, m.Seq), append(recipients, m.RecipientID)
+			corrections, closes = append(corrections, m.Correction), append(closes, string(m.Closes))
+		}
+		return inTx(func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO match (version_id, seq, recipient_id, correction, closes)
+				SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::boolean[], $5::text[]) ON CONFLICT DO NOTHING`,
+				versions, seqs, recipients, corrections, closes)
+			return err
+		})
+	})
 }
