@@ -70,9 +70,18 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 		Council: webLink(app.URL), CommentURL: webLink(app.CommentURL), Source: clean(app.CommentsSource, 100)}
 	page.CouncilHost = linkHost(page.Council)
 	if app.Site.Located() {
-		page.Map, err = siteSketch(app)
+		if page.Map, err = siteSketch(app); err != nil {
+			return err
+		}
+		around, _, err := s.Store.Near(r.Context(), app.Site.Point(), page.Map.Radius, alerts.Cursor{}, nearPage)
 		if err != nil {
 			return err
+		}
+		for _, a := range around {
+			if a.ID != app.ID {
+				x, y := project(app.Site.Point(), a.Site.Point(), sketchCircle/page.Map.Radius)
+				page.Map.Others = append(page.Map.Others, mark{X: x, Y: y, Title: clean(a.Address, 80)})
+			}
 		}
 		page.Position = positionWords(app.Site)
 		page.Near = placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Near(alerts.DefaultRadius)
@@ -189,8 +198,8 @@ func siteSketch(app alerts.Application) (sketch, error) {
 			reach = max(reach, geo.Distance(centre, p))
 		}
 	}
-	radius := 100.0
-	for _, r := range []float64{100, 200, 500, 1000, 2000, 5000, 10_000, 20_000} {
+	radius := 0.0
+	for _, r := range []float64{200, 500, 1000, 2000, 5000, 10_000, 20_000} {
 		if radius = r; r >= reach*1.2 {
 			break
 		}

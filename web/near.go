@@ -179,6 +179,7 @@ type sketch struct {
 	Half    float64 // radius of the inner ring
 	HalfM   float64
 	Marks   []mark
+	Others  []mark   // other applications around a site, without numbers
 	Outline []string // SVG paths of site boundaries
 	Home    bool     // the middle is where the reader lives
 	Pin     bool     // the middle is the site
