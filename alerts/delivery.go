@@ -22,6 +22,11 @@ type Recipient struct {
 	Language string // "en" or "cy"
 }
 
+// Takes reports whether a recipient in this state may be sent a delivery of a kind.
+func (s RecipientState) Takes(k DeliveryKind) bool {
+	return s == RecipientActive || s == RecipientPending && k == DeliveryConfirm
+}
+
 // A Subscription is a standing request of a recipient.
 type Subscription struct {
 	ID          int64
@@ -78,6 +83,9 @@ func (k DeliveryKind) Priority() int {
 	return 10
 }
 
+// Priorities lists what [DeliveryKind.Priority] returns, most urgent first.
+var Priorities = []int{0, 5, 10}
+
 // DeliveryState is the outcome of a delivery so far.
 type DeliveryState string
 
@@ -116,6 +124,16 @@ type Outcome struct {
 	Class      FailureClass  // empty when accepted
 	Detail     string        // what the other side said, cut to 500 characters; no personal data
 	RetryAfter time.Duration // as the other side asked; 0 if it did not
+}
+
+// An Attempt is one try to send a delivery, and what follows from it.
+type Attempt struct {
+	Delivery Delivery // as it was claimed
+	At       int64    // unix ms
+	Took     time.Duration
+	Outcome  Outcome
+	Then     DeliveryState // DeliverySent, DeliveryGivenUp, or DeliveryQueued to try again
+	RetryAt  int64         // unix ms; of a delivery that is tried again
 }
 
 // FailureClass says what kind of failure an attempt met, and so what follows.
