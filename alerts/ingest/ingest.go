@@ -127,6 +127,12 @@ func (s *Stage) runDue(ctx context.Context, f alerts.Feed) (run alerts.Run, ran 
 	return run, true, err
 }
 
+// Fetch reads a feed from its address now, whatever its schedule says. It returns
+// alerts.ErrConflict when the feed is being read already.
+func (s *Stage) Fetch(ctx context.Context, f alerts.Feed) (alerts.Run, error) {
+	return s.Import(ctx, f, nil, Options{})
+}
+
 // Options say how a file is imported by hand.
 type Options struct {
 	Adapter string // the first of the feed when empty
@@ -135,7 +141,7 @@ type Options struct {
 	Key     string // makes the import once only: the same key is refused; empty for none
 }
 
-// Import reads a source by hand. It returns alerts.ErrConflict when the feed is
+// Import reads a source by hand; nil data means the adapter's own address. It returns alerts.ErrConflict when the feed is
 // being read already.
 func (s *Stage) Import(ctx context.Context, f alerts.Feed, data io.Reader, o Options) (alerts.Run, error) {
 	d, err := feed.Parse(f.Declaration)
@@ -148,6 +154,9 @@ func (s *Stage) Import(ctx context.Context, f alerts.Feed, data io.Reader, o Opt
 	}
 	if o.Key == "" {
 		o.Key = alerts.NewSecret()[:12]
+	}
+	if data == nil {
+		o.Source = adapter.URL
 	}
 	start := alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: "import " + s.Now().UTC().Format(time.RFC3339) + " " + o.Key, Source: o.Source, Silent: o.Silent || f.FirstImport()}
 	for {

@@ -17,9 +17,15 @@ import (
 	"github.com/sitenotice/sitenotice/geo/postcode"
 )
 
+// The defaults that other code has to know.
+const (
+	defaultData    = "sitenotice-data"
+	defaultBaseURL = "http://localhost:8080"
+)
+
 // Config is what the operator may set, by flag or by variable.
 type Config struct {
-	Data         string   `help:"Folder for the database, the keys and the postcode table." type:"path" default:"sitenotice-data"`
+	Data         string   `help:"Folder for the database, the keys and the postcode table (default: sitenotice-data; for the demo a temporary one)."`
 	DB           string   `name:"db" help:"Database: sqlite:PATH or postgres://… (default: sitenotice.db in the data folder)."`
 	Listen       string   `help:"Address to serve pages on." default:"localhost:8080"`
 	BaseURL      string   `name:"base-url" help:"Address of the service as people see it, for links in mails." default:"http://localhost:8080"`
@@ -33,7 +39,9 @@ type Config struct {
 
 	SendgridKey string `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
 	SendgridURL string `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
-	Keys        string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
+	anyHost     bool   // the demo answers whatever host it is asked for
+
+	Keys string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
 }
 
 func (c *Config) validate() error {

@@ -89,6 +89,9 @@ func run(ctx context.Context, args []string, std streams) int {
 		fmt.Fprintf(std.err, "sitenotice: %v\nRun \"sitenotice --help\" for the commands and flags.\n", err)
 		return exitUsage
 	}
+	if c.Data == "" && parsed.Command() != "demo" {
+		c.Data = defaultData
+	}
 	err = parsed.Run(&c.Config)
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:

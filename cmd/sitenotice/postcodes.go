@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -66,7 +65,7 @@ func (c *postcodesLookup) Run(cfg *Config, std streams) error {
 		if why, ok := postcode.NonGeographic(code); ok {
 			return fmt.Errorf("%s: %s", code, why)
 		}
-		return fmt.Errorf("%s has the form of a postcode, but there is no such postcode in the table (%s)", code, table.Release())
+		return fmt.Errorf("%s has the form of a postcode, but there is no such postcode in the table (%s)", code, table.Meta().Release)
 	case errors.Is(err, postcode.ErrUnlocated):
 		return fmt.Errorf("%s exists, but has no position", code)
 	case err != nil:
@@ -91,37 +90,4 @@ func (c *postcodesLookup) Run(cfg *Config, std streams) error {
 		fmt.Fprintf(std.out, "%d postcodes share this point, so it is probably a mail centre.\n", place.Shared)
 	}
 	return nil
-}
-
-// progress shows how far long work has come, on terminals only.
-type progress struct {
-	w     io.Writer
-	label string
-	on    bool
-	last  int64
-}
-
-func newProgress(w io.Writer, label string) *progress {
-	f, ok := w.(*os.File)
-	if ok {
-		info, err := f.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return &progress{w: w, label: label, on: ok, last: -1}
-}
-
-func (p *progress) show(done, total int64) {
-	if !p.on || total <= 0 {
-		return
-	}
-	if percent := done * 100 / total; percent != p.last {
-		p.last = percent
-		fmt.Fprintf(p.w, "\r%s: %d %%", p.label, percent)
-	}
-}
-
-func (p *progress) end() {
-	if p.on && p.last >= 0 {
-		fmt.Fprint(p.w, "\r\033[K")
-	}
 }

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
@@ -156,9 +155,6 @@ func (b *Borough) Step(today alerts.Date) {
 	}
 }
 
-// Len counts the applications.
-func (b *Borough) Len() int { return len(b.entries) }
-
 // WriteCSV writes the whole register, as a council would export it.
 func (b *Borough) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
@@ -176,6 +172,3 @@ func (b *Borough) WriteCSV(w io.Writer) error {
 	out.Flush()
 	return out.Error()
 }
-
-// StepEvery is how often something happens in the sample borough.
-const StepEvery = 4 * time.Second

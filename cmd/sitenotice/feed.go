@@ -1,0 +1,421 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/feed"
+)
+
+type feedCommand struct {
+	List    feedList    `cmd:"" help:"Say how each feed is."`
+	Add     feedAdd     `cmd:"" help:"Add a feed that comes with the program, or your own declaration."`
+	Check   feedCheck   `cmd:"" help:"Say what is in a file and what is wrong with it; store nothing."`
+	Import  feedImport  `cmd:"" help:"Read a file into a feed by hand."`
+	Run     feedRun     `cmd:"" help:"Read a feed from its address now."`
+	Release feedRelease `cmd:"" help:"Tell what a held run brought, after saying what that would send."`
+	Discard feedDiscard `cmd:"" help:"Silence what a held run brought."`
+	Export  feedExport  `cmd:"" help:"Print a feed's declaration."`
+}
+
+type feedList struct{}
+
+// Run prints a line for each feed.
+func (feedList) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := cfg.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	feeds, err := s.Feeds(ctx)
+	if err != nil {
+		return err
+	}
+	type row struct {
+		Feed      string      `json:"feed"`
+		Authority string      `json:"authority"`
+		Schedule  string      `json:"schedule"`
+		Paused    bool        `json:"paused"`
+		LastGood  string      `json:"last_good"` // RFC 3339; empty when never
+		LastRun   *alerts.Run `json:"last_run"`
+	}
+	rows := []row{}
+	for _, f := range feeds {
+		r := row{Feed: f.Slug, Authority: f.Authority, Schedule: f.Schedule, Paused: f.Paused}
+		if f.LastComplete > 0 {
+			r.LastGood = time.UnixMilli(f.LastComplete).UTC().Format(time.RFC3339)
+		}
+		runs, err := s.Runs(ctx, f.ID, 1)
+		if err != nil {
+			return err
+		}
+		if len(runs) > 0 {
+			r.LastRun = &runs[0]
+		}
+		rows = append(rows, r)
+	}
+	if cfg.JSON {
+		return printJSON(std.out, rows)
+	}
+	if len(rows) == 0 {
+		fmt.Fprintf(std.out, "No feeds yet. Add one with: sitenotice feed add NAME, where NAME is %s or a YAML file.\n", strings.Join(feed.Presets(), ", "))
+		return nil
+	}
+	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "FEED\tSCHEDULE (UTC)\tLAST GOOD READING\tLAST RUN")
+	for _, r := range rows {
+		last := "never read"
+		if r.LastRun != nil {
+			last = string(cmp.Or(r.LastRun.Verdict, "under way"))
+			if r.LastRun.Reason != "" {
+				last += ": " + r.LastRun.Reason
+			}
+		}
+		if r.Paused {
+			last = "paused; " + last
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Feed, cmp.Or(r.Schedule, "by hand"), cmp.Or(r.LastGood, "never"), last)
+	}
+	return w.Flush()
+}
+
+// declaration reads a declaration: of a preset by its name, else a file.
+func declaration(name string) ([]byte, *feed.Declaration, error) {
+	text, ok := feed.Preset(name)
+	if !ok {
+		var err error
+		if text, err = os.ReadFile(name); errors.Is(err, os.ErrNotExist) {
+			return nil, nil, fmt.Errorf("%s is neither a feed that comes with the program (%s) nor a file", name, strings.Join(feed.Presets(), ", "))
+		} else if err != nil {
+			return nil, nil, err
+		}
+	}
+	d, err := feed.Parse(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return text, d, nil
+}
+
+// putFeed stores a declaration.
+func putFeed(ctx context.Context, s feedPutter, text []byte, d *feed.Declaration) (alerts.Feed, error) {
+	return s.PutFeed(ctx, alerts.Feed{Slug: d.Feed, Authority: d.Authority.Slug, Declaration: text, Schedule: d.Schedule, Contact: d.Contact,
+		Precedence: d.Precedence, HorizonDays: cmp.Or(d.HorizonDays, defaultHorizonDays)},
+		alerts.Authority{Slug: d.Authority.Slug, Name: d.Authority.Name, District: d.Authority.District, Website: d.Authority.Website})
+}
+
+// defaultHorizonDays is how old a case that is over may be when it is first seen,
+// to be told all the same.
+const defaultHorizonDays = 90
+
+type feedPutter interface {
+	PutFeed(ctx context.Context, f alerts.Feed, a alerts.Authority) (alerts.Feed, error)
+}
+
+type feedAdd struct {
+	Name string `arg:"" help:"A feed that comes with the program, or a YAML file."`
+}
+
+// Run adds the feed, or changes the one of that name.
+func (c *feedAdd) Run(ctx context.Context, cfg *Config, std streams) error {
+	text, d, err := declaration(c.Name)
+	if err != nil {
+		return err
+	}
+	s, err := cfg.openStore(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := putFeed(ctx, s, text, d); err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "Added the feed %s of %s. Its first reading tells nobody.\n", d.Feed, d.Authority.Name)
+	return nil
+}
+
+type feedCheck struct {
+	Feed    string `required:"" help:"A feed that comes with the program, one that was added, or a YAML file."`
+	Adapter string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
+	File    string `arg:"" help:"The file; - for standard input."`
+}
+
+// Run reports on the file. A file that is not whole, or has no good row, makes it
+// fail.
+func (c *feedCheck) Run(ctx context.Context, cfg *Config, std streams) error {
+	_, d, err := declaration(c.Feed)
+	if err != nil {
+		s, openErr := cfg.openStore(ctx, false)
+		if openErr != nil {
+			return err // what it says of the name is more to the point
+		}
+		defer s.Close()
+		f, feedErr := s.Feed(ctx, c.Feed)
+		if feedErr != nil {
+			return err
+		}
+		if d, err = feed.Parse(f.Declaration); err != nil {
+			return err
+		}
+	}
+	file, err := openInput(c.File, std)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	report, err := d.Check(adapterFor(d, c.Adapter, c.File), file)
+	if err != nil {
+		return err
+	}
+	if cfg.JSON {
+		err = printJSON(std.out, report)
+	} else {
+		_, err = fmt.Fprint(std.out, report)
+	}
+	switch {
+	case err != nil:
+		return err
+	case report.Broken != "":
+		return errors.New(report.Broken)
+	case report.Good == 0:
+		return errors.New("there is not one good row in the file")
+	}
+	return nil
+}
+
+// adapterFor guesses by the file's ending which adapter of a feed reads it.
+func adapterFor(d *feed.Declaration, asked, file string) string {
+	if asked != "" {
+		return asked
+	}
+	name := strings.TrimSuffix(strings.ToLower(file), ".gz")
+	for _, a := range d.Adapters {
+		if strings.HasSuffix(name, "."+a.Format) {
+			return a.Name
+		}
+	}
+	return ""
+}
+
+func openInput(name string, std streams) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(std.in), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+type feedImport struct {
+	Feed    string `arg:"" help:"The feed."`
+	File    string `arg:"" help:"The file; - for standard input."`
+	Adapter string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
+	Silent  bool   `help:"Tell nobody, as of a backfill. A feed's first reading is silent anyway."`
+}
+
+// Run reads the file into the feed.
+func (c *feedImport) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f, err := s.feedNamed(ctx, c.Feed)
+	if err != nil {
+		return err
+	}
+	d, err := feed.Parse(f.Declaration)
+	if err != nil {
+		return err
+	}
+	file, err := openInput(c.File, std)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	run, err := s.importFile(ctx, f, d, c, file, std)
+	if errors.Is(err, alerts.ErrConflict) {
+		return fmt.Errorf("the feed %s is being read at this moment; try again when that is done", c.Feed)
+	}
+	if err != nil {
+		return err
+	}
+	return reportRun(ctx, s, cfg, std, run)
+}
+
+// feedNamed returns a stored feed; one that comes with the program is added when
+// it is first asked for.
+func (s *service) feedNamed(ctx context.Context, name string) (alerts.Feed, error) {
+	f, err := s.store.Feed(ctx, name)
+	if !errors.Is(err, alerts.ErrNotFound) {
+		return f, err
+	}
+	text, ok := feed.Preset(name)
+	if !ok {
+		return f, fmt.Errorf("there is no feed %q: add it with \"sitenotice feed add\" first", name)
+	}
+	d, err := feed.Parse(text)
+	if err != nil {
+		return f, err
+	}
+	return putFeed(ctx, s.store, text, d)
+}
+
+// reportRun prints what a run did. One that failed makes the command fail.
+func reportRun(ctx context.Context, s *service, cfg *Config, std streams, run alerts.Run) error {
+	faults, err := s.store.Quarantined(ctx, run.ID, 20)
+	if err != nil {
+		return err
+	}
+	if cfg.JSON {
+		if err := printJSON(std.out, struct {
+			alerts.Run
+			Faults []alerts.Fault
+		}{run, faults}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(std.out, "%s: %s. %s rows: %s new, %s changed, %s as before, %s left out; %s without a position. %s events",
+			run.Feed, run.Verdict, thousands(run.Rows), thousands(run.New), thousands(run.Changed), thousands(run.Unchanged),
+			thousands(run.Quarantined), thousands(run.Unlocated), thousands(run.Events))
+		switch {
+		case run.Events == 0:
+			fmt.Fprintln(std.out, ".")
+		case run.Silent:
+			fmt.Fprintln(std.out, ", which tell nobody.")
+		case run.Verdict == alerts.VerdictHeld:
+			fmt.Fprintf(std.out, ", which are held.\n%s: %s\nSee what they would send, and decide, with: sitenotice feed release %s\n", run.Verdict, run.Reason, run.Feed)
+		default:
+			fmt.Fprintln(std.out, ".")
+		}
+		if run.Verdict == alerts.VerdictPartial {
+			fmt.Fprintf(std.out, "partial: %s\n", run.Reason)
+		}
+		for _, f := range faults {
+			fmt.Fprintf(std.out, "  line %d, %s: %s: %q\n", f.Line, f.Column, f.Reason, f.Value)
+		}
+	}
+	if run.Verdict == alerts.VerdictFailed {
+		return fmt.Errorf("nothing was stored: %s", run.Reason)
+	}
+	return nil
+}
+
+type feedRun struct {
+	Feed string `arg:"" help:"The feed."`
+}
+
+// Run reads the feed from its address, whatever its schedule says.
+func (c *feedRun) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f, err := s.feedNamed(ctx, c.Feed)
+	if err != nil {
+		return err
+	}
+	run, err := s.ingest.Fetch(ctx, f)
+	if errors.Is(err, alerts.ErrConflict) {
+		return fmt.Errorf("the feed %s is being read at this moment; try again when that is done", c.Feed)
+	}
+	if err != nil {
+		return err
+	}
+	return reportRun(ctx, s, cfg, std, run)
+}
+
+type feedRelease struct {
+	Feed string `arg:"" help:"The feed."`
+	Yes  bool   `help:"Release without asking; without it, only say what would be sent."`
+}
+
+// Run says what a release would send and, with --yes, releases.
+func (c *feedRelease) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f, err := s.store.Feed(ctx, c.Feed)
+	if err != nil {
+		return fmt.Errorf("%w: \"sitenotice feed list\" lists the feeds", err)
+	}
+	p, err := s.preview(ctx, f)
+	if err != nil {
+		return err
+	}
+	if p.Applications == 0 {
+		fmt.Fprintf(std.out, "Nothing of %s is held.\n", c.Feed)
+		return nil
+	}
+	if cfg.JSON && !c.Yes {
+		return printJSON(std.out, p)
+	}
+	fmt.Fprintf(std.out, "%s tell %s people about %s applications; %s of them are over %d days old.\n",
+		map[bool]string{false: "A release would", true: "This will"}[c.Yes], thousands(p.People), thousands(p.Applications), thousands(p.Old), oldDays)
+	if !c.Yes {
+		fmt.Fprintf(std.out, "Release them with: sitenotice feed release %s --yes\nSilence them with:  sitenotice feed discard %s\n", c.Feed, c.Feed)
+		return nil
+	}
+	events, err := s.store.Release(ctx, f, s.now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "Released: %s pieces of news.\n", thousands(events))
+	return nil
+}
+
+type feedDiscard struct {
+	Feed string `arg:"" help:"The feed."`
+}
+
+// Run silences what is held of the feed. The applications stay.
+func (c *feedDiscard) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := cfg.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	f, err := s.Feed(ctx, c.Feed)
+	if err != nil {
+		return fmt.Errorf("%w: \"sitenotice feed list\" lists the feeds", err)
+	}
+	events, err := s.Discard(ctx, f)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "Silenced: %s pieces of news. The applications are stored and shown all the same.\n", thousands(int(events)))
+	return nil
+}
+
+type feedExport struct {
+	Feed string `arg:"" help:"The feed."`
+}
+
+// Run prints the feed's declaration as YAML.
+func (c *feedExport) Run(ctx context.Context, cfg *Config, std streams) error {
+	text, ok := feed.Preset(c.Feed)
+	if s, err := cfg.openStore(ctx, false); err == nil {
+		defer s.Close()
+		if f, err := s.Feed(ctx, c.Feed); err == nil {
+			text, ok = f.Declaration, true
+		}
+	}
+	if !ok {
+		return fmt.Errorf("there is no feed %q", c.Feed)
+	}
+	_, err := std.out.Write(text)
+	return err
+}

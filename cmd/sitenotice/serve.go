@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+type serveCommand struct {
+	Role string `enum:"all,web,worker" default:"all" help:"web serves pages, worker runs the schedule and the stages, all does both."`
+}
+
+// Run serves until it is interrupted; then it finishes what is under way.
+func (c *serveCommand) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if s.postcodes == nil {
+		s.log.Warn("there is no postcode table, so people can only give latitude and longitude; make one with: sitenotice postcodes import FILE")
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if c.Role != "web" {
+		s.work(ctx, &group)
+	}
+	if c.Role == "worker" {
+		<-ctx.Done()
+		return nil
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; name another address with --listen", cfg.Listen, err)
+	}
+	return s.serve(ctx, listener)
+}
+
+// serve answers requests until ctx ends, and then lets those under way finish.
+func (s *service) serve(ctx context.Context, listener net.Listener) error {
+	pages, err := s.pages()
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	server := &http.Server{
+		Handler:           pages,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+	s.log.Info("serving", "address", listener.Addr().String(), "base-url", s.cfg.BaseURL)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err := server.Shutdown(grace)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		return err
+	}
+}
+
+// How often each stage looks for work by itself. Work that a stage of this process
+// hands on is taken up at once.
+var turns = map[string]time.Duration{"match": 2 * time.Second, "compose": 5 * time.Second, "deliver": time.Second}
+
+// housekeepingAt is 03:40 UTC, when little else goes on; the exact hour is of no
+// importance, and it is never an hour that a change of clocks skips or repeats.
+const housekeepingAt = "40 3 * * *"
+
+// work runs the schedule and the stages until ctx ends. The group is done when the
+// last pass has ended.
+func (s *service) work(ctx context.Context, group *sync.WaitGroup) {
+	var next *loop
+	var ingest *loop
+	passes := s.passes()
+	for i := len(passes) - 1; i >= 0; i-- {
+		l := newLoop(passes[i].name, turns[passes[i].name], passes[i].run)
+		l.next = next
+		next = l
+		if l.name == "ingest" {
+			ingest = l
+			ingest.every = time.Hour // cron wakes it every minute
+		}
+		group.Go(func() { l.run(ctx, s.log) })
+	}
+	schedule := cron.New(cron.WithLocation(time.UTC), cron.WithChain(cron.Recover(cron.DiscardLogger)))
+	schedule.Schedule(cron.Every(time.Minute), cron.FuncJob(ingest.poke))
+	schedule.Schedule(cron.Every(time.Minute), cron.FuncJob(func() { s.housekeep(ctx) }))
+	schedule.Start()
+	group.Go(func() {
+		<-ctx.Done()
+		<-schedule.Stop().Done()
+	})
+}
+
+// housekeep does once a day, whichever process comes first, what nobody waits for.
+// A day that was missed is caught up.
+func (s *service) housekeep(ctx context.Context) {
+	if err := s.onceAPeriod(ctx, "housekeeping", housekeepingAt, func(ctx context.Context) error {
+		return s.store.Housekeeping(ctx, s.now())
+	}); err != nil && ctx.Err() == nil {
+		s.log.Error("housekeeping failed; it will be tried again", "error", err)
+	}
+}

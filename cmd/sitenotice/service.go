@@ -1,0 +1,247 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/compose"
+	"github.com/sitenotice/sitenotice/alerts/deliver"
+	"github.com/sitenotice/sitenotice/alerts/ingest"
+	"github.com/sitenotice/sitenotice/alerts/match"
+	"github.com/sitenotice/sitenotice/alerts/store"
+	"github.com/sitenotice/sitenotice/geo"
+	"github.com/sitenotice/sitenotice/geo/postcode"
+	"github.com/sitenotice/sitenotice/web"
+)
+
+// A service is the program put together: the stages, the pages, and what they
+// share.
+type service struct {
+	cfg       *Config
+	log       *slog.Logger
+	store     *store.Store
+	keys      alerts.Keys
+	postcodes *postcode.Table // nil when none has been imported
+	now       func() time.Time
+
+	ingest  *ingest.Stage
+	match   *match.Stage
+	compose *compose.Stage
+	deliver *deliver.Stage
+}
+
+// newService opens what the configuration names and wires it together. The
+// postcode table may be given; nil means the one in the data folder.
+func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postcode.Table) (s *service, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s = &service{cfg: cfg, log: log, postcodes: table, now: time.Now}
+	if s.store, err = cfg.openStore(ctx, true); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.store.Close()
+		}
+	}()
+	if s.keys, err = cfg.keys(); err != nil {
+		return nil, err
+	}
+	if s.postcodes == nil {
+		if s.postcodes, err = cfg.postcodes(); err != nil {
+			return nil, err
+		}
+	}
+	s.ingest = &ingest.Stage{Store: s.store, Now: s.now, Log: log, Places: s.places(),
+		Source: &ingest.Fetcher{Client: &http.Client{}, Contact: cmp.Or(cfg.Contact, cfg.BaseURL)}}
+	s.match = &match.Stage{Store: s.store, Now: s.now, Log: log}
+	s.compose = &compose.Stage{Store: s.store, Keys: s.keys, BaseURL: cfg.BaseURL, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
+	sender, err := s.sender()
+	if err != nil {
+		return nil, err
+	}
+	s.deliver = &deliver.Stage{Store: s.store, Sender: sender, Name: "mail", Now: s.now, Log: log}
+	return s, nil
+}
+
+func (s *service) close() { s.store.Close() }
+
+// sender is how mail leaves, as --mail says.
+func (s *service) sender() (deliver.Sender, error) {
+	capture := &deliver.Capture{Store: s.store, From: s.cfg.From, Now: s.now}
+	var sender deliver.Sender
+	switch mail := s.cfg.Mail; {
+	case mail == "capture":
+		return capture, nil
+	case mail == "sendgrid":
+		if s.cfg.SendgridKey == "" {
+			return nil, usage("--mail sendgrid needs the API key in SITENOTICE_SENDGRID_KEY")
+		}
+		sendgrid, err := deliver.NewSendGrid(s.cfg.SendgridKey, s.cfg.SendgridURL, s.cfg.From)
+		if err != nil {
+			return nil, err
+		}
+		sender = sendgrid
+	case strings.HasPrefix(mail, "smtp://"), strings.HasPrefix(mail, "smtps://"):
+		smtp, err := deliver.NewSMTP(mail, s.cfg.From)
+		if err != nil {
+			return nil, usage("--mail: %v", err)
+		}
+		sender = smtp
+	default:
+		return nil, usage("--mail %q is neither capture, sendgrid nor an address like smtp://user:password@host:587", redactURL(mail))
+	}
+	if len(s.cfg.AllowOnly) > 0 {
+		sender = &deliver.AllowOnly{Addresses: s.cfg.AllowOnly, Sender: sender, Otherwise: capture}
+	}
+	return sender, nil
+}
+
+func redactURL(s string) string {
+	if u, err := url.Parse(s); err == nil {
+		return u.Redacted()
+	}
+	return "…"
+}
+
+// attribution lists the lines that the licences of what is shown ask for.
+func (s *service) attribution() []string {
+	if s.postcodes == nil {
+		return nil
+	}
+	return s.postcodes.Attribution()
+}
+
+// pages returns the pages.
+func (s *service) pages() (http.Handler, error) {
+	var proxies []netip.Prefix
+	for _, p := range s.cfg.TrustedProxy {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			addr := netip.MustParseAddr(p) // validate has seen to it
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		proxies = append(proxies, prefix)
+	}
+	server := &web.Server{
+		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
+		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Contact: s.cfg.Contact, Now: s.now, Log: s.log,
+		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
+			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
+				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
+		},
+		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
+			return s.compose.ManageLink(compose.Link{ManageURL: m.ManageURL, Valid: m.Valid})
+		},
+	}
+	if s.postcodes != nil { // a nil *Table in the interface would not be nil
+		server.Postcodes = s.postcodes
+	}
+	return server.Handler(), nil
+}
+
+// passes are the stages by name, in the order in which work flows.
+func (s *service) passes() []stagePass {
+	return []stagePass{
+		{"ingest", func(ctx context.Context) (bool, error) {
+			r, err := s.ingest.Run(ctx)
+			return r.Events > 0, err
+		}},
+		{"match", func(ctx context.Context) (bool, error) {
+			worked := false
+			for {
+				r, err := s.match.Run(ctx)
+				worked = worked || r.Matches > 0
+				if err != nil || !r.More {
+					return worked, err
+				}
+			}
+		}},
+		{"compose", func(ctx context.Context) (bool, error) {
+			r, err := s.compose.Run(ctx)
+			return r.Deliveries > 0, err
+		}},
+		{"deliver", func(ctx context.Context) (bool, error) {
+			r, err := s.deliver.Run(ctx)
+			return r.Worked(), err
+		}},
+	}
+}
+
+// A stagePass is a stage's name and how to make one pass of it.
+type stagePass struct {
+	name string
+	run  func(ctx context.Context) (worked bool, err error)
+}
+
+// places answers where postcodes and wards are; nil without a table.
+func (s *service) places() ingest.Locator {
+	if s.postcodes == nil {
+		return nil
+	}
+	return locator{s.postcodes}
+}
+
+type locator struct{ table *postcode.Table }
+
+func (l locator) PostcodeIn(text string) (string, geo.Point, bool) {
+	code, ok := postcode.Find(text)
+	if !ok {
+		return "", geo.Point{}, false
+	}
+	place, err := l.table.Lookup(code)
+	return string(code), place.Point, err == nil
+}
+
+// wardWithin is how far, in metres, the nearest postcode may be for its ward to
+// stand for a place.
+const wardWithin = 500
+
+func (l locator) WardAt(p geo.Point) string {
+	ward, _, distance, ok := l.table.NearestWard(p)
+	if !ok || distance > wardWithin {
+		return ""
+	}
+	return ward
+}
+
+type passCommand struct {
+	Stage string `arg:"" enum:"ingest,match,compose,deliver" help:"ingest, match, compose or deliver."`
+}
+
+// Run makes one pass of a stage.
+func (c *passCommand) Run(ctx context.Context, cfg *Config, std streams) error {
+	if _, err := os.Stat(cfg.Data); err != nil && cfg.DB == "" {
+		return fmt.Errorf("there is no data folder %s: name yours with --data", cfg.Data)
+	}
+	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	for _, p := range s.passes() {
+		if p.name != c.Stage {
+			continue
+		}
+		worked, err := p.run(ctx)
+		if err != nil {
+			return err
+		}
+		if !worked {
+			fmt.Fprintln(std.out, "Nothing to do.")
+		}
+		return nil
+	}
+	return errors.New("no such stage")
+}
