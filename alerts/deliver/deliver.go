@@ -321,10 +321,10 @@ func (p *pass) settle(ctx context.Context) error {
 	back := now
 	var errs []error
 	if p.down.Load() {
-		until, err := p.Store.PauseSender(ctx, p.Name, p.reason, now, rest)
+		until, err := p.Store.PauseSender(ctx, p.Name, p.reason, now, restAfter)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("let the sender %s rest: %w", p.Name, err))
-			until = now.Add(rest(1))
+			until = now.Add(restAfter(1))
 		}
 		p.result.Rests = until
 		p.Log.Error("the sender rests: the mail relay or service does not take our mail; nothing is lost and no try is counted", "sender", p.Name, "until", until, "reason", p.reason)

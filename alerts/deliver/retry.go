@@ -36,8 +36,8 @@ func after(d alerts.Delivery, o alerts.Outcome, now time.Time, jitter float64) (
 	return alerts.DeliveryQueued, now.Add(wait)
 }
 
-// rest returns how long a sender rests after so many relay-wide failures in a
+// restAfter returns how long a sender rests after so many relay-wide failures in a
 // row, this one included.
-func rest(failures int) time.Duration {
+func restAfter(failures int) time.Duration {
 	return rests[min(max(failures, 1), len(rests))-1]
 }
