@@ -616,6 +616,32 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 	return forgotten, err
 }
 
+// ForgetEnded erases people whose last subscription ended longer ago than it can
+// be taken up again, and returns how many it forgot; at most 500 at a time.
+func (s *Store) ForgetEnded(ctx context.Context, now time.Time) (forgotten int, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		people, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'subscriber' AND state = 'ended' AND address <> '' AND ended_at < $1
+			ORDER BY id LIMIT 500`, now.Add(-alerts.UndoFor).UnixMilli())
+		if err != nil {
+			return err
+		}
+		for _, id := range people {
+			if err := s.erase(ctx, tx, id, now); err != nil {
+				return err
+			}
+		}
+		forgotten = len(people)
+		return nil
+	})
+	if err == nil && forgotten > 0 {
+		err = s.scrub(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("forget those who stopped: %w", err)
+	}
+	return forgotten, nil
+}
+
 // RequestLink queues a mail with a manage link if a person with that address is
 // subscribed, and answers alike if not.
 func (s *Store) RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write alerts.Writer) error {

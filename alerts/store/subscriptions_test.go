@@ -520,3 +520,24 @@ func TestAddAreaNeedsNoMail(t *testing.T) {
 		d.want("mails", 1, `SELECT count(*) FROM delivery`)
 	})
 }
+
+func TestThoseWhoStoppedAreForgottenAfterFourWeeks(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		d.signUp("jo@example.org", circle(camden, 500, "home"), alerts.Daily)
+		sub := d.confirm().Subscriptions[0]
+		if _, err := d.End(d.Context(), sub.ID, "/stop", d.now); err != nil {
+			d.Fatal(err)
+		}
+		d.now = d.now.Add(alerts.UndoFor)
+		if n, err := d.ForgetEnded(d.Context(), d.now); err != nil || n != 0 {
+			d.Errorf("while it can be undone: forgot %d, %v", n, err)
+		}
+		d.now = d.now.Add(time.Minute)
+		if n, err := d.ForgetEnded(d.Context(), d.now); err != nil || n != 1 {
+			d.Errorf("after that: forgot %d, %v", n, err)
+		}
+		if strings.Contains(d.engine.Dump(d.T, d.db), "jo@example.org") {
+			d.Error("the address is still kept")
+		}
+	})
+}

@@ -101,7 +101,7 @@ CREATE TABLE application (
 	details    TEXT NOT NULL    -- JSON
 );
 -- Covers the area page: which applications, before their rows are read.
-CREATE INDEX application_cell ON application (cell, listed DESC, id DESC, lon, lat, hidden) WHERE cell IS NOT NULL;
+CREATE INDEX application_cell ON application (cell, listed DESC, id DESC, lon, lat, hidden, authority) WHERE cell IS NOT NULL;
 CREATE INDEX application_authority ON application (authority, listed DESC, id DESC);
 CREATE INDEX application_hidden ON application (id) WHERE hidden;
 
