@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"io"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -18,19 +17,23 @@ type Mailbox interface {
 // Capture is a sender that keeps mail instead of sending it, for demos and
 // development.
 type Capture struct {
-	Mailbox Mailbox
-	From    *mail.Address
-	Now     func() time.Time
+	Store Mailbox
+	From  string           // the From address
+	Now   func() time.Time // nil for time.Now
 }
 
 // Send keeps the delivery as it would have gone out.
 func (c *Capture) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome {
-	now := c.Now()
-	raw, err := message(d, c.From, now)
+	now := clock(c.Now)
+	from, err := parseFrom(c.From)
+	if err != nil {
+		return alerts.Outcome{Class: alerts.SenderDown, Detail: err.Error()}
+	}
+	raw, err := message(d, from, now)
 	if err != nil {
 		return alerts.Outcome{Class: alerts.Permanent, Detail: detail(err.Error())}
 	}
-	if err := c.Mailbox.Capture(ctx, alerts.Captured{At: now.UnixMilli(), Address: d.Address, Subject: d.Subject, Raw: raw}, d.MessageID); err != nil {
+	if err := c.Store.Capture(ctx, alerts.Captured{At: now.UnixMilli(), Address: d.Address, Subject: d.Subject, Raw: raw}, d.MessageID); err != nil {
 		return alerts.Outcome{Class: alerts.SenderDown, Detail: detail(err.Error())}
 	}
 	return alerts.Outcome{Detail: "captured"}
@@ -41,7 +44,7 @@ func (c *Capture) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome {
 type AllowOnly struct {
 	Addresses []string
 	Sender    Sender
-	Others    Sender // a [Capture]
+	Otherwise Sender // a [Capture]
 }
 
 // Send sends a delivery to an address on the list and captures any other.
@@ -51,7 +54,7 @@ func (a *AllowOnly) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome 
 			return a.Sender.Send(ctx, d)
 		}
 	}
-	return a.Others.Send(ctx, d)
+	return a.Otherwise.Send(ctx, d)
 }
 
 // Close closes the connections that the sender keeps open.

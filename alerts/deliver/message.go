@@ -48,6 +48,22 @@ func message(d alerts.Delivery, from *mail.Address, at time.Time) ([]byte, error
 	return b.Bytes(), nil
 }
 
+// parseFrom reads the address that mail comes from.
+func parseFrom(from string) (*mail.Address, error) {
+	a, err := mail.ParseAddress(from)
+	if err != nil || !isASCII(a.Address) || !oneLine(a.Name) {
+		return nil, fmt.Errorf("the From address %q is not one like Sitenotice <alerts@example.org>", from)
+	}
+	return a, nil
+}
+
+func clock(now func() time.Time) time.Time {
+	if now == nil {
+		return time.Now()
+	}
+	return now()
+}
+
 // ours are the headers that only this package sets.
 var ours = []string{"from", "to", "cc", "bcc", "sender", "subject", "date", "message-id", "mime-version", "content-type", "content-transfer-encoding",
 	"received", "return-path", "dkim-signature", "x-mailer", "user-agent"}

@@ -22,15 +22,20 @@ import (
 
 // SendGrid is a sender that hands mail to SendGrid's API.
 type SendGrid struct {
+	Now func() time.Time // to read how long we are asked to wait; nil for time.Now
+
 	key, base string
 	from      *mail.Address
-	now       func() time.Time
 	http      *http.Client
 }
 
 // NewSendGrid returns a sender for the API at base, which is https://api.sendgrid.com
 // when empty.
-func NewSendGrid(key, base string, from *mail.Address, now func() time.Time) (*SendGrid, error) {
+func NewSendGrid(key, base, from string) (*SendGrid, error) {
+	sender, err := parseFrom(from)
+	if err != nil {
+		return nil, err
+	}
 	if strings.TrimSpace(key) == "" || !oneLine(key) {
 		return nil, errors.New("SendGrid needs a key: set SITENOTICE_SENDGRID_KEY")
 	}
@@ -39,7 +44,7 @@ func NewSendGrid(key, base string, from *mail.Address, now func() time.Time) (*S
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
-	return &SendGrid{key: key, base: strings.TrimRight(base, "/"), from: from, now: now, http: &http.Client{
+	return &SendGrid{key: key, base: strings.TrimRight(base, "/"), from: sender, http: &http.Client{
 		Transport:     transport,
 		Timeout:       time.Minute, // above any deadline of a context
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -70,7 +75,7 @@ func (s *SendGrid) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome {
 	response, err := client.SendWithContext(ctx, request)
 	switch {
 	case err == nil:
-		return answered(response, s.now())
+		return answered(response, clock(s.Now))
 	case written.Load(): // there is no telling; the Message-ID stays the same
 		return alerts.Outcome{Class: alerts.Temporary, Detail: detail("no answer: " + err.Error()), RetryAfter: unknownWait}
 	case ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded):

@@ -25,8 +25,9 @@ import (
 // SMTP is a sender that hands mail to a relay. It keeps connections open between
 // messages; it is safe for use by several goroutines.
 type SMTP struct {
+	Now func() time.Time // for the Date of messages; nil for time.Now
+
 	from           *mail.Address
-	now            func() time.Time
 	host           string
 	port           int
 	user, password string
@@ -51,12 +52,16 @@ const messagesPerConnection = 500
 // NewSMTP reads an address like smtp://user:password@host:587 or smtps://host.
 // STARTTLS is used when the relay offers it, and required to send a password to
 // any host but this one.
-func NewSMTP(address string, from *mail.Address, now func() time.Time) (*SMTP, error) {
+func NewSMTP(address, from string) (*SMTP, error) {
+	sender, err := parseFrom(from)
+	if err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("the address of the mail relay cannot be read; it is like smtp://user:password@host:587, with special characters of the password percent-encoded")
 	}
-	s := &SMTP{from: from, now: now, host: u.Hostname(), implicitTLS: u.Scheme == "smtps", port: 25}
+	s := &SMTP{from: sender, host: u.Hostname(), implicitTLS: u.Scheme == "smtps", port: 25}
 	if u.Scheme != "smtp" && u.Scheme != "smtps" || s.host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
 		return nil, errors.New("the address of the mail relay is like smtp://user:password@host:587 or smtps://user:password@host:465")
 	}
@@ -78,7 +83,7 @@ func NewSMTP(address string, from *mail.Address, now func() time.Time) (*SMTP, e
 
 // Send hands one delivery to the relay.
 func (s *SMTP) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome {
-	raw, err := message(d, s.from, s.now())
+	raw, err := message(d, s.from, clock(s.Now))
 	if err != nil {
 		return alerts.Outcome{Class: alerts.Permanent, Detail: detail(err.Error())}
 	}
