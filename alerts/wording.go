@@ -1,0 +1,274 @@
+package alerts
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// This file puts canonical values into the words that pages and mails share: plain
+// British English, without planners' shorthand.
+
+var kindLabels = map[Kind]string{
+	KindOther:          "Other",
+	KindFull:           "Full planning permission",
+	KindHouseholder:    "Householder",
+	KindOutline:        "Outline permission",
+	KindReserved:       "Reserved matters",
+	KindListed:         "Listed building consent",
+	KindAdvert:         "Advertisement consent",
+	KindTreesTPO:       "Protected trees",
+	KindTreesArea:      "Trees in a conservation area",
+	KindLawfulExisting: "Certificate for an existing use",
+	KindLawfulProposed: "Certificate for a proposed use",
+	KindPriorApproval:  "Prior approval",
+	KindConditions:     "Details required by a condition",
+	KindVariation:      "Change of a condition",
+	KindNonMaterial:    "Non-material amendment",
+	KindPIP:            "Permission in principle",
+	KindChangeOfUse:    "Change of use",
+	KindDemolition:     "Demolition in a conservation area",
+	KindEIA:            "Environmental impact assessment",
+	KindHazardous:      "Hazardous substances consent",
+	KindMinerals:       "Minerals or waste",
+	KindTelecoms:       "Telecommunications",
+	KindCouncilOwn:     "The council’s own scheme",
+	KindNeighbour:      "Consultation by a neighbouring council",
+	KindPreApplication: "Before an application",
+}
+
+var statusLabels = map[Status]string{
+	StatusUnknown:       "To be decided",
+	StatusReceived:      "Received",
+	StatusInvalid:       "Not yet valid",
+	StatusPending:       "Under consideration",
+	StatusConsultation:  "Open for comments",
+	StatusCommittee:     "Before a committee",
+	StatusDecided:       "Decided",
+	StatusWithdrawn:     "Withdrawn",
+	StatusAppealLodged:  "Appeal lodged",
+	StatusAppealDecided: "Appeal decided",
+	StatusCalledIn:      "Called in by the government",
+	StatusClosed:        "Closed",
+}
+
+var decisionLabels = map[Decision]string{
+	DecisionApproved:           "Approved",
+	DecisionApprovedConditions: "Approved with conditions",
+	DecisionRefused:            "Refused",
+	DecisionSplit:              "Approved in part, refused in part",
+	DecisionPriorNotRequired:   "Prior approval not required",
+	DecisionPriorGranted:       "Prior approval given",
+	DecisionPriorRefused:       "Prior approval refused",
+	DecisionNoObjection:        "No objection",
+	DecisionObjection:          "Objection raised",
+	DecisionCertificateGranted: "Certificate granted",
+	DecisionCertificateRefused: "Certificate refused",
+	DecisionNotDetermined:      "Not determined",
+	DecisionOther:              "Decided",
+}
+
+var appealLabels = map[AppealDecision]string{
+	AppealAllowed:   "Allowed",
+	AppealDismissed: "Dismissed",
+	AppealSplit:     "Allowed in part",
+	AppealWithdrawn: "Withdrawn",
+	AppealModified:  "Notice modified",
+	AppealOther:     "Decided",
+}
+
+var eventLabels = map[EventType]string{
+	EventReceived:      "First seen",
+	EventAmended:       "Amended",
+	EventConsultation:  "Comments open, or their closing date changed",
+	EventCommittee:     "To be decided by a committee",
+	EventDecided:       "Decided",
+	EventWithdrawn:     "Withdrawn",
+	EventAppealed:      "Appeal lodged",
+	EventAppealDecided: "Appeal decided",
+	EventLocated:       "Position published or changed",
+	EventCorrected:     "Corrected by the council",
+	EventRemoved:       "Taken down",
+}
+
+// label returns the words for a value; one that is not in the table is shown as it
+// is, made fit to show.
+func label[T ~string](labels map[T]string, v T) string {
+	if words, ok := labels[v]; ok {
+		return words
+	}
+	return Capital(Line(strings.ReplaceAll(string(v), "_", " "), 60))
+}
+
+// KindLabel names a kind of application: "Householder".
+func KindLabel(k Kind) string { return label(kindLabels, k) }
+
+// StatusLabel names a stage: "Under consideration".
+func StatusLabel(s Status) string { return label(statusLabels, s) }
+
+// DecisionLabel names a decision: "Approved with conditions".
+func DecisionLabel(d Decision) string { return label(decisionLabels, d) }
+
+// AppealLabel names the outcome of an appeal: "Dismissed".
+func AppealLabel(a AppealDecision) string { return label(appealLabels, a) }
+
+// EventLabel names what happened: "Amended".
+func EventLabel(t EventType) string { return label(eventLabels, t) }
+
+// StateWords says how far a case has come: its decision, else its stage.
+func StateWords(d *Details) string {
+	on := func(what string, day Date) string {
+		if day == "" {
+			return what
+		}
+		return what + " on " + day.Long()
+	}
+	switch {
+	case d.IsWithdrawn():
+		return on("Withdrawn", d.Withdrawn)
+	case d.AppealDecision != AppealNone:
+		return on("Appeal "+strings.ToLower(AppealLabel(d.AppealDecision)), d.AppealDecided)
+	case d.AppealIsLodged():
+		return on("Appeal lodged", d.AppealLodged)
+	case d.Decision != DecisionNone:
+		return on(DecisionLabel(d.Decision), d.Decided)
+	case d.IsDecided():
+		return on("Decided", d.Decided)
+	}
+	return StatusLabel(d.Status)
+}
+
+// DeadlineWords says until when comments can be sent. It is the council's date or
+// none: we compute no deadlines.
+func DeadlineWords(d *Details, today Date) string {
+	switch until := d.CommentsUntil; {
+	case until == "":
+		return "The council has published no closing date for comments"
+	case until < today:
+		return "Comments closed on " + until.Long()
+	case until == today:
+		return "Comment by today, " + until.Long()
+	default:
+		return fmt.Sprintf("Comment by %s (%s left)", until.Long(), Plural(today.DaysUntil(until), "day", "days"))
+	}
+}
+
+// ValueWords puts the canonical value of a field, as [Diff] gives it, into words.
+func ValueWords(f Field, v string) string {
+	if v == "" {
+		return ""
+	}
+	switch f {
+	case FieldKind:
+		return KindLabel(Kind(v))
+	case FieldStatus:
+		return StatusLabel(Status(v))
+	case FieldDecision:
+		return DecisionLabel(Decision(v))
+	case FieldAppealDecision:
+		return AppealLabel(AppealDecision(v))
+	}
+	if d, err := ParseDate(v); err == nil {
+		return d.Long()
+	}
+	return Line(v, 600)
+}
+
+// PositionWords says how well a position is known.
+func PositionWords(s Site) string {
+	switch s.Method {
+	case MethodNone:
+		return "no position"
+	case MethodBoundary:
+		return "the outline of the site, as the council drew it"
+	case MethodPoint:
+		return "a point that the council plotted"
+	case MethodUPRN:
+		return "the point of the property in an address table"
+	case MethodPostcode:
+		return "the middle of the postcode in its address, so only good to about " + Metres(s.Uncertainty)
+	}
+	return "a point"
+}
+
+// Line makes text from a feed fit to show: one line, without control characters,
+// marks that change the direction of writing or invisible ones, and of at most n
+// characters. Escaping is for the template.
+func Line(s string, n int) string {
+	s = norm.NFC.String(strings.ToValidUTF8(s, "\ufffd"))
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r):
+			return -1
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > n {
+		return strings.TrimSpace(string(runes[:n-1])) + "…"
+	}
+	return s
+}
+
+// Plural writes a number and its noun: "1 application", "1,204 applications".
+func Plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Thousands(n) + " " + many
+}
+
+// Thousands writes a count for a reader: "1,745,013".
+func Thousands(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Listing joins words: "a", "a and b", "a, b and c".
+func Listing(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// Capital makes the first letter a capital.
+func Capital(s string) string {
+	if s == "" {
+		return s
+	}
+	r := []rune(s)
+	return string(unicode.ToUpper(r[0])) + string(r[1:])
+}
+
+// CadenceWords says how often mail comes: "once a day at 07:00, London time".
+func CadenceWords(c Cadence) string {
+	switch c {
+	case Immediate:
+		return "as it happens, at most one mail an hour"
+	case Daily:
+		return "once a day at 07:00, London time"
+	case Weekly:
+		return "once a week, on Thursdays at 07:00, London time"
+	}
+	return string(c)
+}
+
+// AreaWords says which area it is: "within 500 m of NW1 8NH".
+func AreaWords(a Area) string {
+	name := a.Label
+	if name == "" {
+		name = fmt.Sprintf("%.5f, %.5f", a.Centre.Lat, a.Centre.Lon)
+	}
+	if a.Kind == AreaCircle {
+		return "within " + Metres(a.Radius) + " of " + name
+	}
+	return name
+}
