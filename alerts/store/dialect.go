@@ -49,6 +49,7 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 			return nil, nil, err
 		}
 		db.SetMaxOpenConns(16)
+		db.SetMaxIdleConns(16) // by default all but two would be closed after use, with the statements they have prepared
 		return db, db, db.PingContext(ctx)
 	}
 	path := strings.TrimPrefix(dsn, "sqlite:")
@@ -59,10 +60,10 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 	}
 	name := func(pragmas ...string) string {
 		q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
-			"busy_timeout(10000)", "foreign_keys(1)", "secure_delete(1)", "cache_size(-65536)", "temp_store(2)", "journal_size_limit(67108864)"}, pragmas...)}
+			"busy_timeout(10000)", "foreign_keys(1)", "secure_delete(1)", "temp_store(2)", "journal_size_limit(67108864)"}, pragmas...)}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
-	if write, err = sql.Open(d.driver, name("journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+	if write, err = sql.Open(d.driver, name("journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)")); err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1) // SQLite has one writer; waiting here is fairer than in its busy handler
@@ -70,10 +71,11 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 		write.Close()
 		return nil, nil, err
 	}
-	if read, err = sql.Open(d.driver, name("query_only(1)")); err != nil {
+	if read, err = sql.Open(d.driver, name("query_only(1)", "cache_size(-8192)")); err != nil {
 		write.Close()
 		return nil, nil, err
 	}
 	read.SetMaxOpenConns(8)
+	read.SetMaxIdleConns(8)
 	return write, read, nil
 }
