@@ -27,3 +27,10 @@ type Captured struct {
 	Subject string
 	Raw     []byte // the message as it would have gone out; nil in lists
 }
+
+// A Notice is something that a person who runs the service should look at.
+type Notice struct {
+	Key  string // for example held:york
+	At   int64  // unix ms
+	Text string
+}

@@ -2,10 +2,13 @@ package alerts
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/sitenotice/sitenotice/geo"
 )
 
 // This file puts canonical values into the words that pages and mails share: plain
@@ -212,6 +215,58 @@ func Line(s string, n int) string {
 		return strings.TrimSpace(string(runes[:n-1])) + "…"
 	}
 	return s
+}
+
+// WebLink returns an address from a feed if it is one to follow: http or https,
+// without a user name that makes it look like another host; "" otherwise.
+func WebLink(s string) string {
+	u, err := url.Parse(strings.TrimSpace(s))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || len(s) > 2000 {
+		return ""
+	}
+	return u.String()
+}
+
+// LinkHost is the host of an address, to show beside a link.
+func LinkHost(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// ApplicationPath is the path of an application's page on the site. A reference is
+// one segment of it, slashes and all.
+func ApplicationPath(ref Ref) string {
+	return "/applications/" + url.PathEscape(ref.Authority) + "/" + url.PathEscape(ref.Number)
+}
+
+// SourceWords says who published the closing date of a case; "" when that is not
+// known.
+func SourceWords(d *Details) string {
+	if d.CommentsSource == "council" {
+		return "the council’s own data"
+	}
+	return Line(d.CommentsSource, 100)
+}
+
+// WhereWords says where a site lies as seen from a place: "180 m north-east";
+// "here" within 10 m, "" when its position is not known. Approximate positions say
+// so.
+func WhereWords(from geo.Point, s Site) string {
+	g, err := s.Geometry()
+	if err != nil || g == nil {
+		return ""
+	}
+	nearest, d := geo.Nearest(from, g)
+	switch {
+	case d < 10:
+		return "here"
+	case s.Uncertainty >= 50:
+		return "about " + Metres(d) + " " + geo.Compass(geo.Bearing(from, nearest))
+	}
+	return Metres(d) + " " + geo.Compass(geo.Bearing(from, nearest))
 }
 
 // Plural writes a number and its noun: "1 application", "1,204 applications".

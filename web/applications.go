@@ -54,7 +54,7 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if app.Reference != number { // another spelling, or an old reference
-		http.Redirect(w, r, applicationPath(app.Ref()), http.StatusFound)
+		http.Redirect(w, r, alerts.ApplicationPath(app.Ref()), http.StatusFound)
 		return nil
 	}
 	authority, err := s.Store.Authority(r.Context(), slug)
@@ -66,9 +66,9 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := applicationPage{item: newItem(app, alerts.DateOf(s.Now())), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
-		Full: clean(app.Description, 5000), Facts: facts(&app.Details),
-		Council: webLink(app.URL), CommentURL: webLink(app.CommentURL), Source: clean(app.CommentsSource, 100)}
-	page.CouncilHost = linkHost(page.Council)
+		Full: alerts.Line(app.Description, 5000), Facts: facts(&app.Details),
+		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: alerts.SourceWords(&app.Details)}
+	page.CouncilHost = alerts.LinkHost(page.Council)
 	if app.Site.Located() {
 		if page.Map, err = siteSketch(app); err != nil {
 			return err
@@ -80,68 +80,31 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 		for _, a := range around {
 			if a.ID != app.ID {
 				x, y := project(app.Site.Point(), a.Site.Point(), sketchCircle/page.Map.Radius)
-				page.Map.Others = append(page.Map.Others, mark{X: x, Y: y, Title: clean(a.Address, 80)})
+				page.Map.Others = append(page.Map.Others, mark{X: x, Y: y, Title: alerts.Line(a.Address, 80)})
 			}
 		}
-		page.Position = positionWords(app.Site)
+		page.Position = alerts.PositionWords(app.Site)
 		page.Near = placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Near(alerts.DefaultRadius)
 	}
 	for _, e := range events {
 		page.History = append(page.History, newHistoryItem(e))
 	}
-	return s.render(w, r, http.StatusOK, "application.html", page.Reference+": "+clean(page.Address, 80), page)
+	return s.render(w, r, http.StatusOK, "application.html", page.Reference+": "+alerts.Line(page.Address, 80), page)
 }
 
 func newHistoryItem(e alerts.Event) historyItem {
-	h := historyItem{What: eventLabel(e.Type), At: moment(e.At), Late: e.Late}
+	h := historyItem{What: alerts.EventLabel(e.Type), At: moment(e.At), Late: e.Late}
 	for _, c := range alerts.Diff(e.Before, &e.After) {
 		if c.Field == alerts.FieldSite {
-			c.Old, c.New = positionWords(e.Before.Site), positionWords(e.After.Site)
+			c.Old, c.New = alerts.PositionWords(e.Before.Site), alerts.PositionWords(e.After.Site)
 		} else {
-			c.Old, c.New = valueWords(c.Field, c.Old), valueWords(c.Field, c.New)
+			c.Old, c.New = alerts.ValueWords(c.Field, c.Old), alerts.ValueWords(c.Field, c.New)
 		}
 		if c.Old != c.New {
 			h.Changes = append(h.Changes, c)
 		}
 	}
 	return h
-}
-
-// valueWords puts the canonical value of a field into words.
-func valueWords(f alerts.Field, v string) string {
-	if v == "" {
-		return ""
-	}
-	switch f {
-	case alerts.FieldKind:
-		return kindLabel(alerts.Kind(v))
-	case alerts.FieldStatus:
-		return statusLabel(alerts.Status(v))
-	case alerts.FieldDecision:
-		return decisionLabel(alerts.Decision(v))
-	case alerts.FieldAppealDecision:
-		return appealLabel(alerts.AppealDecision(v))
-	}
-	if d, err := alerts.ParseDate(v); err == nil {
-		return d.Long()
-	}
-	return clean(v, 600)
-}
-
-func positionWords(site alerts.Site) string {
-	switch site.Method {
-	case alerts.MethodNone:
-		return "no position"
-	case alerts.MethodBoundary:
-		return "the outline of the site, as the council drew it"
-	case alerts.MethodPoint:
-		return "a point that the council plotted"
-	case alerts.MethodUPRN:
-		return "the point of the property in an address table"
-	case alerts.MethodPostcode:
-		return "the middle of the postcode in its address, so only good to about " + alerts.Metres(site.Uncertainty)
-	}
-	return "a point"
 }
 
 // facts are the details that have a value.
@@ -154,11 +117,11 @@ func facts(d *alerts.Details) []fact {
 	}
 	day := func(name string, d alerts.Date) { add(name, d.Long()) }
 	add("Kind", kindOf(d))
-	if raw := clean(d.KindRaw, 100); raw != "" && !strings.EqualFold(raw, kindOf(d)) {
+	if raw := alerts.Line(d.KindRaw, 100); raw != "" && !strings.EqualFold(raw, kindOf(d)) {
 		add("The council calls it", raw)
 	}
 	if d.Scale != "" {
-		add("Scale", clean(d.Scale, 40))
+		add("Scale", alerts.Line(d.Scale, 40))
 	}
 	day("Received", d.Received)
 	day("Valid from", d.Valid)
@@ -167,21 +130,16 @@ func facts(d *alerts.Details) []fact {
 	day("Council's own target", d.Target)
 	day("Decided", d.Decided)
 	if d.DecisionBy != "" {
-		add("Decided by", clean(d.DecisionBy, 60))
+		add("Decided by", alerts.Line(d.DecisionBy, 60))
 	}
 	day("Withdrawn", d.Withdrawn)
-	add("Appeal", clean(d.AppealRef, 60))
+	add("Appeal", alerts.Line(d.AppealRef, 60))
 	day("Appeal lodged", d.AppealLodged)
 	day("Appeal decided", d.AppealDecided)
-	add("Outcome of the appeal", appealLabelOr(d.AppealDecision))
-	return out
-}
-
-func appealLabelOr(a alerts.AppealDecision) string {
-	if a == alerts.AppealNone {
-		return ""
+	if d.AppealDecision != alerts.AppealNone {
+		add("Outcome of the appeal", alerts.AppealLabel(d.AppealDecision))
 	}
-	return appealLabel(a)
+	return out
 }
 
 // siteSketch draws one site: its outline or point, with a circle for scale.
@@ -286,7 +244,7 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := authorityPage{Coverage: c, Site: webLink(c.Website), First: "/authorities/" + url.PathEscape(slug), Later: after.ID != 0}
+	page := authorityPage{Coverage: c, Site: alerts.WebLink(c.Website), First: "/authorities/" + url.PathEscape(slug), Later: after.ID != 0}
 	if c.LastRead > 0 {
 		page.Ago = ago(s.Now().Sub(time.UnixMilli(c.LastRead)))
 	}

@@ -369,7 +369,7 @@ func (s *Server) undoArea(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Store.Undo(r.Context(), h.Recipient, id, "", s.Now()); err != nil {
+	if _, err := s.Store.Undo(r.Context(), h.Recipient, id, nil, s.Now()); err != nil {
 		return err
 	}
 	return back(w, r, h, "undone")

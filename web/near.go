@@ -227,7 +227,7 @@ func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Ap
 		k.Marks[i].Title = "Number " + n[0]
 		if len(n) > 1 {
 			k.Marks[i].Text += "+"
-			k.Marks[i].Title = "Numbers " + list(n)
+			k.Marks[i].Title = "Numbers " + alerts.Listing(n)
 		}
 	}
 	return k

@@ -42,8 +42,8 @@ type Store interface {
 	Pause(ctx context.Context, recipient, sub int64, until int64, now time.Time) error
 	Resume(ctx context.Context, recipient, sub int64, now time.Time) error
 	End(ctx context.Context, sub int64, page string, now time.Time) (alerts.Subscription, error)
-	EndCadence(ctx context.Context, recipient int64, c alerts.Cadence, page string, now time.Time) ([]alerts.Subscription, error)
-	Undo(ctx context.Context, recipient, which int64, c alerts.Cadence, now time.Time) ([]alerts.Subscription, error)
+	EndCadences(ctx context.Context, recipient int64, cs []alerts.Cadence, page string, now time.Time) ([]alerts.Subscription, error)
+	Undo(ctx context.Context, recipient, which int64, cs []alerts.Cadence, now time.Time) ([]alerts.Subscription, error)
 	Erase(ctx context.Context, recipient int64, now time.Time) error
 	Suppress(ctx context.Context, recipient int64, reason string, now time.Time) error
 	WishCoverage(ctx context.Context, recipient int64, districts []string, now time.Time) error
@@ -68,7 +68,7 @@ type Postcodes interface {
 type ConfirmMail struct {
 	Recipient  alerts.Recipient
 	Area       alerts.Area
-	Filter     alerts.Filter
+	Kinds      string // which kinds of application, in words
 	Cadence    alerts.Cadence
 	Coverage   []alerts.Coverage // of each authority that the area touches
 	Already    bool

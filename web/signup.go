@@ -73,7 +73,7 @@ func kindWords(f alerts.Filter) string {
 			labels = append(labels, strings.ToLower(g.Label[:1])+g.Label[1:])
 		}
 	}
-	return "only " + list(labels)
+	return "only " + alerts.Listing(labels)
 }
 
 // A signUpForm is the sign-up as typed.
@@ -138,7 +138,7 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = s.Store.Subscribe(r.Context(), wish, s.Keys.AddressKeys(wish.Address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
-		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Filter: l.Filter, Cadence: l.Cadence, Coverage: coverage, Already: l.Already,
+		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Kinds: kindWords(l.Filter), Cadence: l.Cadence, Coverage: coverage, Already: l.Already,
 			NeverURL: s.BaseURL + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))}
 		if l.Already {
 			m.ManageURL, _ = s.manageURL(l.Recipient.ID, alerts.RequestedManageDays)

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,78 +27,90 @@ type stopPage struct {
 }
 
 // cadenceLink reads an unsubscribe link: who, and which of their mails.
-func (s *Server) cadenceLink(r *http.Request) (recipient int64, c alerts.Cadence, err error) {
+func (s *Server) cadenceLink(r *http.Request) (recipient int64, cs []alerts.Cadence, err error) {
 	subject, err := s.Keys.Verify("unsubscribe", mux.Vars(r)["token"])
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
-	id, cadence, _ := strings.Cut(subject, ":")
+	id, cadences, _ := strings.Cut(subject, ":")
 	if recipient, err = strconv.ParseInt(id, 10, 64); err != nil {
-		return 0, "", alerts.ErrBadToken
+		return 0, nil, alerts.ErrBadToken
 	}
-	return recipient, alerts.Cadence(cadence), nil
+	for c := range strings.SplitSeq(cadences, ",") {
+		cs = append(cs, alerts.Cadence(c))
+	}
+	return recipient, cs, nil
 }
 
-// followed returns the labels of what a recipient follows with a cadence.
-func (s *Server) followed(r *http.Request, recipient int64, c alerts.Cadence) (labels []string, err error) {
+// cadenceAlerts names the mail of some cadences: "daily and weekly alerts".
+func cadenceAlerts(cs []alerts.Cadence) string {
+	names := make([]string, len(cs))
+	for i, c := range cs {
+		names[i] = string(c)
+	}
+	return alerts.Listing(names) + " alerts"
+}
+
+// followed returns the labels of what a recipient follows with some cadences.
+func (s *Server) followed(r *http.Request, recipient int64, cs []alerts.Cadence) (labels []string, err error) {
 	standing, err := s.Store.Standing(r.Context(), recipient)
 	if errors.Is(err, alerts.ErrNotFound) {
 		return nil, nil
 	}
 	for _, sub := range standing.Subscriptions {
-		if sub.Current.Cadence == c {
-			labels = append(labels, areaName(sub.Current.Area))
+		if slices.Contains(cs, sub.Current.Cadence) {
+			labels = append(labels, alerts.AreaWords(sub.Current.Area))
 		}
 	}
 	return labels, err
 }
 
 func (s *Server) showUnsubscribe(w http.ResponseWriter, r *http.Request) error {
-	recipient, c, err := s.cadenceLink(r)
+	recipient, cs, err := s.cadenceLink(r)
 	if err != nil {
 		return err
 	}
-	labels, err := s.followed(r, recipient, c)
+	labels, err := s.followed(r, recipient, cs)
 	if err != nil {
 		return err
 	}
-	return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceName(c) + " alerts", Areas: labels, Already: len(labels) == 0})
+	return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Areas: labels, Already: len(labels) == 0})
 }
 
 // unsubscribe stops all that a message served. Nothing but the address counts:
 // not the body, no cookie, no origin (RFC 8058). Doing it again is as good.
 func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request) error {
-	recipient, c, err := s.cadenceLink(r)
+	recipient, cs, err := s.cadenceLink(r)
 	if err != nil {
 		return err
 	}
-	ended, err := s.Store.EndCadence(r.Context(), recipient, c, "/u", s.Now())
+	ended, err := s.Store.EndCadences(r.Context(), recipient, cs, "/u", s.Now())
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 		return err
 	}
-	page := stopPage{Action: r.URL.EscapedPath(), What: cadenceName(c) + " alerts", Stopped: len(ended) > 0, Already: len(ended) == 0, CanUndo: len(ended) > 0}
+	page := stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Stopped: len(ended) > 0, Already: len(ended) == 0, CanUndo: len(ended) > 0}
 	for _, sub := range ended {
-		page.Areas = append(page.Areas, areaName(sub.Current.Area))
+		page.Areas = append(page.Areas, alerts.AreaWords(sub.Current.Area))
 	}
 	return s.renderStop(w, r, page)
 }
 
 func (s *Server) undoUnsubscribe(w http.ResponseWriter, r *http.Request) error {
-	recipient, c, err := s.cadenceLink(r)
+	recipient, cs, err := s.cadenceLink(r)
 	if err != nil {
 		return err
 	}
-	restored, err := s.Store.Undo(r.Context(), recipient, 0, c, s.Now())
+	restored, err := s.Store.Undo(r.Context(), recipient, 0, cs, s.Now())
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 		return err
 	}
-	return s.renderUndone(w, r, cadenceName(c)+" alerts", restored)
+	return s.renderUndone(w, r, cadenceAlerts(cs), restored)
 }
 
 func (s *Server) renderUndone(w http.ResponseWriter, r *http.Request, what string, restored []alerts.Subscription) error {
 	page := stopPage{Action: strings.TrimSuffix(r.URL.EscapedPath(), "/undo"), What: what, Undone: len(restored) > 0, Already: len(restored) == 0}
 	for _, sub := range restored {
-		page.Areas = append(page.Areas, areaName(sub.Current.Area))
+		page.Areas = append(page.Areas, alerts.AreaWords(sub.Current.Area))
 	}
 	return s.renderStop(w, r, page)
 }
@@ -137,7 +150,7 @@ func aboutArea(sub alerts.Subscription) string {
 	if sub.Current.ID == 0 {
 		return "alerts about this area"
 	}
-	return "alerts about " + areaName(sub.Current.Area)
+	return "alerts about " + alerts.AreaWords(sub.Current.Area)
 }
 
 func (s *Server) showStop(w http.ResponseWriter, r *http.Request) error {
@@ -170,7 +183,7 @@ func (s *Server) undoStop(w http.ResponseWriter, r *http.Request) error {
 	}
 	var restored []alerts.Subscription
 	if sub.ID != 0 {
-		if restored, err = s.Store.Undo(r.Context(), sub.RecipientID, sub.ID, "", s.Now()); err != nil && !errors.Is(err, alerts.ErrNotFound) {
+		if restored, err = s.Store.Undo(r.Context(), sub.RecipientID, sub.ID, nil, s.Now()); err != nil && !errors.Is(err, alerts.ErrNotFound) {
 			return err
 		}
 	}

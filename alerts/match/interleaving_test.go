@@ -78,7 +78,7 @@ func (h *history) step(withPasses bool) {
 		},
 		"undo": func() {
 			if sub := h.anySub(); sub != nil {
-				_, err := h.s.Undo(h.t.Context(), sub.RecipientID, sub.ID, "", h.now)
+				_, err := h.s.Undo(h.t.Context(), sub.RecipientID, sub.ID, nil, h.now)
 				h.must(err)
 			}
 		},

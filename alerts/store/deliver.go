@@ -185,12 +185,38 @@ func (s *Store) recompose(ctx context.Context, tx *sql.Tx, id, now int64) error 
 	if err := cancelDelivery(ctx, tx, id, "an application in it was hidden; written anew without it"); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE match SET delivery_id = NULL WHERE delivery_id = $1`, id); err != nil {
+	return s.oweAgain(ctx, tx, id, func(alerts.Cadence) int64 { return now }, "WHERE due.next_at > excluded.next_at")
+}
+
+// oweAgain makes what a delivery told owed again, and moves the next mail of each
+// cadence that it served; only says when.
+func (s *Store) oweAgain(ctx context.Context, tx *sql.Tx, delivery int64, next func(alerts.Cadence) int64, only string) error {
+	var recipient int64
+	var cadence alerts.Cadence
+	if err := tx.QueryRowContext(ctx, `SELECT recipient_id, cadence FROM delivery WHERE id = $1`, delivery).Scan(&recipient, &cadence); err != nil || cadence == "" {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO due (recipient_id, cadence, next_at) SELECT recipient_id, cadence, CAST($1 AS BIGINT) FROM delivery WHERE id = $2 AND cadence <> ''
-		ON CONFLICT (recipient_id, cadence) DO UPDATE SET next_at = excluded.next_at WHERE due.next_at > excluded.next_at`, now, id)
-	return err
+	served, err := collect(ctx, tx, func(rows *sql.Rows) (c alerts.Cadence, err error) { return c, rows.Scan(&c) },
+		`SELECT DISTINCT v.cadence FROM match m JOIN subscription_version v ON v.id = m.version_id WHERE m.delivery_id = $1`, delivery)
+	if err != nil {
+		return err
+	}
+	if cadence == alerts.Immediate {
+		served = nil // what belongs to a digest waits for it, unless it is urgent again
+	}
+	if !slices.Contains(served, cadence) {
+		served = append(served, cadence)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE match SET delivery_id = NULL WHERE delivery_id = $1`, delivery); err != nil {
+		return err
+	}
+	for _, c := range served {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO due (recipient_id, cadence, next_at) VALUES ($1, $2, $3)
+			ON CONFLICT (recipient_id, cadence) DO UPDATE SET next_at = excluded.next_at `+only, recipient, c, next(c)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RecordAttempts records what came of deliveries. A success counts whatever claim
@@ -292,19 +318,13 @@ func (s *Store) giveUp(ctx context.Context, tx *sql.Tx, a alerts.Attempt, now ti
 			return s.endRecipient(ctx, tx, to, d.ID, "mail could not be delivered", now)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE match SET delivery_id = NULL WHERE delivery_id = $1`, d.ID); err != nil {
-		return err
-	}
-	if d.Cadence == "" {
-		return nil
-	}
-	next := now.Add(24 * time.Hour)
-	if d.Cadence != alerts.Immediate {
-		next = alerts.NextDue(d.Cadence, next)
-	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO due (recipient_id, cadence, next_at) VALUES ($1, $2, $3)
-		ON CONFLICT (recipient_id, cadence) DO UPDATE SET next_at = excluded.next_at WHERE due.next_at < excluded.next_at`, to.ID, d.Cadence, next.UnixMilli())
-	return err
+	later := now.Add(24 * time.Hour)
+	return s.oweAgain(ctx, tx, d.ID, func(c alerts.Cadence) int64 {
+		if c == alerts.Immediate {
+			return later.UnixMilli()
+		}
+		return alerts.NextDue(c, later).UnixMilli()
+	}, "WHERE due.next_at < excluded.next_at")
 }
 
 // endRecipient ends a recipient, locked, whom mail does not reach, with all

@@ -366,10 +366,6 @@ func (s *Store) Resume(ctx context.Context, recipient, sub int64, now time.Time)
 	})
 }
 
-// closedByEnd is why matches of an ended subscription are never told; taking the
-// subscription up again opens them.
-const closedByEnd = "the subscription was ended"
-
 // End stops one subscription and returns it as it is now. Ending it again, or
 // after it was erased, changes nothing.
 func (s *Store) End(ctx context.Context, sub int64, page string, now time.Time) (alerts.Subscription, error) {
@@ -384,10 +380,10 @@ func (s *Store) End(ctx context.Context, sub int64, page string, now time.Time) 
 	return have, err
 }
 
-// EndCadence stops all of a recipient's subscriptions of a cadence, as one click
-// on the link in a mail does, and returns those that were stopped now.
-func (s *Store) EndCadence(ctx context.Context, recipient int64, c alerts.Cadence, page string, now time.Time) ([]alerts.Subscription, error) {
-	return s.end(ctx, recipient, page, now, func(sub alerts.Subscription) bool { return sub.Current.Cadence == c })
+// EndCadences stops all of a recipient's subscriptions of these cadences, as one
+// click on the link in a mail does, and returns those that were stopped now.
+func (s *Store) EndCadences(ctx context.Context, recipient int64, cs []alerts.Cadence, page string, now time.Time) ([]alerts.Subscription, error) {
+	return s.end(ctx, recipient, page, now, func(sub alerts.Subscription) bool { return slices.Contains(cs, sub.Current.Cadence) })
 }
 
 func (s *Store) end(ctx context.Context, recipient int64, page string, now time.Time, which func(alerts.Subscription) bool) (ended []alerts.Subscription, err error) {
@@ -464,14 +460,14 @@ func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, recipient int64, subs 
 		}
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE match SET closed = $1 WHERE recipient_id = $2 AND delivery_id IS NULL AND closed IS NULL AND version_id IN `+fmt.Sprintf(versions, 3),
-		closedByEnd, recipient, list(subs))
+		alerts.ClosedByEnd, recipient, list(subs))
 	return err
 }
 
 // Undo takes up again what the recipient ended last, if that is not longer ago
 // than alerts.UndoFor, and returns it. which narrows it to one subscription (0
-// for all) and one cadence ("" for all). What happened in between is not told.
-func (s *Store) Undo(ctx context.Context, recipient, which int64, c alerts.Cadence, now time.Time) (restored []alerts.Subscription, err error) {
+// for all) and some cadences (none for all). What happened in between is not told.
+func (s *Store) Undo(ctx context.Context, recipient, which int64, cs []alerts.Cadence, now time.Time) (restored []alerts.Subscription, err error) {
 	err = s.changing(ctx, recipient, "take up the alerts again", func(tx *sql.Tx, to alerts.Recipient) error {
 		if to.Address == "" {
 			return nil
@@ -483,7 +479,7 @@ func (s *Store) Undo(ctx context.Context, recipient, which int64, c alerts.Caden
 		var last int64
 		matching := subs[:0]
 		for _, sub := range subs {
-			if (which == 0 || sub.ID == which) && (c == "" || sub.Current.Cadence == c) && sub.Current.ID != 0 {
+			if (which == 0 || sub.ID == which) && (len(cs) == 0 || slices.Contains(cs, sub.Current.Cadence)) && sub.Current.ID != 0 {
 				matching = append(matching, sub)
 				last = max(last, sub.EndedAt)
 			}
@@ -506,7 +502,7 @@ func (s *Store) Undo(ctx context.Context, recipient, which int64, c alerts.Caden
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, `UPDATE match SET closed = NULL WHERE recipient_id = $1 AND closed = $2 AND delivery_id IS NULL
-				AND version_id IN (SELECT id FROM subscription_version WHERE subscription_id = $3)`, recipient, closedByEnd, sub.ID); err != nil {
+				AND version_id IN (SELECT id FROM subscription_version WHERE subscription_id = $3)`, recipient, alerts.ClosedByEnd, sub.ID); err != nil {
 				return err
 			}
 			if err := addConsent(ctx, tx, recipient, sub.ID, "undo", "/u", now); err != nil {

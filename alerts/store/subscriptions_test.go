@@ -381,7 +381,7 @@ func TestEndingClosesWhatIsOwedAndUndoOpensIt(t *testing.T) {
 		d.exec(`UPDATE match SET delivery_id = 900 WHERE seq = 2`)
 		d.exec(`UPDATE watermark SET position = 2, claimed = 5`)
 
-		ended, err := d.EndCadence(d.Context(), home.RecipientID, alerts.Daily, "/u", d.now)
+		ended, err := d.EndCadences(d.Context(), home.RecipientID, []alerts.Cadence{alerts.Daily}, "/u", d.now)
 		if err != nil || len(ended) != 1 || ended[0].ID != home.ID {
 			d.Fatalf("ended %v, %v", ended, err)
 		}
@@ -393,14 +393,14 @@ func TestEndingClosesWhatIsOwedAndUndoOpensIt(t *testing.T) {
 
 		d.now = d.now.Add(time.Hour)
 		before := d.engine.Dump(d.T, d.db)
-		if again, err := d.EndCadence(d.Context(), home.RecipientID, alerts.Daily, "/u", d.now); err != nil || len(again) != 0 {
+		if again, err := d.EndCadences(d.Context(), home.RecipientID, []alerts.Cadence{alerts.Daily}, "/u", d.now); err != nil || len(again) != 0 {
 			d.Errorf("again: %v, %v", again, err)
 		}
 		if d.engine.Dump(d.T, d.db) != before {
 			d.Error("stopping twice is not as good as once")
 		}
 
-		restored, err := d.Undo(d.Context(), home.RecipientID, 0, alerts.Daily, d.now)
+		restored, err := d.Undo(d.Context(), home.RecipientID, 0, []alerts.Cadence{alerts.Daily}, d.now)
 		if err != nil || len(restored) != 1 {
 			d.Fatalf("undo: %v, %v", restored, err)
 		}
@@ -421,7 +421,7 @@ func TestUndoComesToAnEnd(t *testing.T) {
 		}
 		d.want("people ended with their last area", 1, `SELECT count(*) FROM recipient WHERE state = 'ended' AND ended_at > 0`)
 		d.now = d.now.Add(alerts.UndoFor + time.Minute)
-		if restored, err := d.Undo(d.Context(), sub.RecipientID, sub.ID, "", d.now); err != nil || len(restored) != 0 {
+		if restored, err := d.Undo(d.Context(), sub.RecipientID, sub.ID, nil, d.now); err != nil || len(restored) != 0 {
 			d.Errorf("after four weeks: %v, %v", restored, err)
 		}
 	})
@@ -483,7 +483,7 @@ func TestErasureLeavesNothingPersonal(t *testing.T) {
 		if sub, err := d.Subscription(d.Context(), sub.ID); err != nil || sub.State != alerts.SubscriptionEnded {
 			d.Errorf("old links: %+v, %v", sub, err)
 		}
-		if ended, err := d.EndCadence(d.Context(), sub.RecipientID, alerts.Daily, "/u", d.now); err != nil || len(ended) != 0 {
+		if ended, err := d.EndCadences(d.Context(), sub.RecipientID, []alerts.Cadence{alerts.Daily}, "/u", d.now); err != nil || len(ended) != 0 {
 			d.Errorf("unsubscribing after erasure: %v, %v", ended, err)
 		}
 	})

@@ -138,7 +138,7 @@ func (s *service) pages() (http.Handler, error) {
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Contact: s.cfg.Contact, Now: s.now, Log: s.log,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
-			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
+			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Kinds: m.Kinds, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
 		},
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {

@@ -279,6 +279,7 @@ CREATE TABLE due (
 	next_at      BIGINT NOT NULL,
 	PRIMARY KEY (recipient_id, cadence)
 );
+CREATE INDEX due_next ON due (cadence, next_at);
 
 -- The sequence that the log had reached when a due moment was first noticed.
 CREATE TABLE due_mark (

@@ -1,0 +1,144 @@
+package compose
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+)
+
+// A letter is a short mail about somebody's own affairs: a few paragraphs, perhaps
+// a list and a button, and small print.
+type letter struct {
+	Subject string
+	Title   string
+	Lead    []string // paragraphs before the list
+	List    []string
+	Button  string // its label
+	Link    string // where it leads
+	After   []string
+	Small   []link // small print
+	Home    string
+	Contact string
+}
+
+// A link is a sentence that ends in an address, or without one.
+type link struct{ Words, URL string }
+
+func (s *Stage) letter(kind alerts.DeliveryKind, l letter) (alerts.Delivery, error) {
+	l.Home, l.Contact = s.BaseURL, s.Contact
+	if l.Title == "" {
+		l.Title = l.Subject
+	}
+	html, err := l.html()
+	if err != nil {
+		return alerts.Delivery{}, err
+	}
+	return alerts.Delivery{Kind: kind, MessageID: s.messageID(), Subject: l.Subject, Text: l.text(), HTML: html,
+		Headers: []alerts.Header{{Name: "Auto-Submitted", Value: "auto-generated"}}}, nil
+}
+
+// A Confirmation is what the mail says that asks whether an address is its
+// owner's.
+type Confirmation struct {
+	Area       alerts.Area
+	Kinds      string // which kinds of application, in words
+	Cadence    alerts.Cadence
+	Coverage   []alerts.Coverage // of each authority that the area touches
+	Already    bool              // the area is followed already
+	ConfirmURL string            // empty when Already
+	ManageURL  string            // empty unless Already
+	NeverURL   string
+}
+
+// Confirm writes the mail that asks for a confirmation; or, when the area is
+// followed already, the one that says so, for the page must answer both alike.
+func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
+	area := alerts.AreaWords(c.Area)
+	never := link{"Never write to this address again", c.NeverURL}
+	if c.Already {
+		return s.letter(alerts.DeliveryConfirm, letter{
+			Subject: "You follow this area already: " + alerts.Line(c.Area.Label, 40),
+			Title:   "You follow this area already",
+			Lead:    []string{"Somebody, probably you, asked for planning alerts " + area + ". You get them already, so there is nothing to confirm."},
+			Button:  "Change or stop your alerts",
+			Link:    c.ManageURL,
+			Small:   []link{{"You did not ask? Then there is nothing to do.", ""}, never},
+		})
+	}
+	l := letter{
+		Subject: "Confirm your planning alerts: " + alerts.Line(c.Area.Label, 40),
+		Title:   "Confirm your planning alerts",
+		Lead: []string{"Somebody, probably you, asked us to write to this address about planning applications:",
+			alerts.Capital(area) + ": " + c.Kinds + ", " + alerts.CadenceWords(c.Cadence) + "."},
+		Button: "See and confirm",
+		Link:   c.ConfirmURL,
+		After:  []string{fmt.Sprintf("The link opens a page with a button. It works for %d days.", int(alerts.ConfirmFor/(24*time.Hour)))},
+		Small:  []link{{"You did not ask? Then do nothing: you will not hear from us again, and the request is forgotten after a few days.", ""}, never},
+	}
+	for _, a := range c.Coverage {
+		if a.Covered() {
+			l.List = append(l.List, a.Name+": we read its applications")
+		} else {
+			l.List = append(l.List, a.Name+": we cannot read its applications yet. The page offers to tell you when we can")
+		}
+	}
+	if len(l.List) > 0 {
+		l.Lead = append(l.Lead, "Councils in this area:")
+	}
+	return s.letter(alerts.DeliveryConfirm, l)
+}
+
+// A Link is a requested link to one's subscriptions.
+type Link struct {
+	ManageURL string
+	Valid     alerts.Date // the last day on which it works
+}
+
+// ManageLink writes the mail with a requested link.
+func (s *Stage) ManageLink(l Link) (alerts.Delivery, error) {
+	return s.letter(alerts.DeliveryManage, letter{
+		Subject: "Your link to your planning alerts",
+		Lead:    []string{"You asked for a link to your planning alerts. It opens the page where you can change, pause, stop or erase them."},
+		Button:  "Change or stop your alerts",
+		Link:    l.ManageURL,
+		After:   []string{"It works until " + l.Valid.Long() + ". Whoever has it can change your alerts, so do not pass this mail on."},
+		Small:   []link{{"You did not ask? Then there is nothing to do; nobody but you has got this link.", ""}},
+	})
+}
+
+// coverage writes the mail that says which councils are covered now.
+func (s *Stage) coverage(to alerts.Recipient, covered []alerts.Coverage) (alerts.Delivery, error) {
+	names := make([]string, len(covered))
+	for i, c := range covered {
+		names[i] = c.Name
+	}
+	return s.letter(alerts.DeliveryCoverage, letter{
+		Subject: alerts.Line("Now covered: "+alerts.Listing(names), 120),
+		Title:   "Your council is covered now",
+		Lead: []string{"You asked us to tell you when we can read the applications of " + alerts.Listing(names) + ". Now we can.",
+			"There is nothing to do: your alerts include them from now on. What was published before today is on the pages of the site."},
+		Button: "Change or stop your alerts",
+		Link:   s.manageURL(to.ID, s.Now()),
+	})
+}
+
+// notices writes the mail to the operator.
+func (s *Stage) notices(notices []alerts.Notice) (alerts.Delivery, error) {
+	l := letter{
+		Subject: "Sitenotice needs a look: " + alerts.Line(strings.ReplaceAll(notices[0].Key, ":", " "), 60),
+		Title:   alerts.Plural(len(notices), "thing needs a look", "things need a look"),
+	}
+	if len(notices) > 1 {
+		l.Subject = fmt.Sprintf("Sitenotice needs a look: %d things", len(notices))
+	}
+	for _, n := range notices {
+		var lines []string
+		for line := range strings.Lines(n.Text) {
+			lines = append(lines, alerts.Line(line, 500))
+		}
+		l.List = append(l.List, time.UnixMilli(n.At).In(alerts.London).Format("2 January 2006 15:04")+": "+strings.Join(lines, " "))
+	}
+	return s.letter(alerts.DeliveryNotice, l)
+}
