@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -160,7 +161,7 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 	}
 	now := s.Now()
 	page := managePage{Holder: h, Address: standing.Recipient.Address, Today: alerts.DateOf(now),
-		Place: placeForm{Radius: alerts.DefaultRadius, HavePostcodes: s.Postcodes != nil}, Add: signUpForm{Cadence: alerts.Daily, Radius: alerts.DefaultRadius}}
+		Place: placeForm{Radius: alerts.DefaultRadius, HavePostcodes: s.Postcodes != nil}, Add: signUpForm{Cadence: cmp.Or(s.Cadence, alerts.Daily), Radius: alerts.DefaultRadius}}
 	if page.Wished, err = s.Store.CoverageWishes(ctx, h.Recipient); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -80,7 +81,7 @@ func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.renderHome(w, r, http.StatusUnprocessableEntity, form)
 	}
-	return s.renderArea(w, r, http.StatusOK, form, at, signUpForm{Cadence: alerts.Daily, Radius: form.Radius}, parseCursor(r.URL.Query().Get("after")))
+	return s.renderArea(w, r, http.StatusOK, form, at, signUpForm{Cadence: cmp.Or(s.Cadence, alerts.Daily), Radius: form.Radius}, parseCursor(r.URL.Query().Get("after")))
 }
 
 func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, form placeForm, at spot, sign signUpForm, after alerts.Cursor) error {

@@ -100,6 +100,7 @@ type Server struct {
 	BaseURL        string         // as people see the service, without a slash at the end
 	AnyHost        bool           // answer whatever Host is asked for, as a demo does; otherwise only that of BaseURL
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Cadence        alerts.Cadence // that the sign-up form proposes; daily unless set
 	Mailbox        bool           // mail is captured: show it at /dev/mail
 	Contact        string         // e-mail address of whoever runs the service
 	Now            func() time.Time

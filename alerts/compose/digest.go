@@ -60,7 +60,10 @@ type card struct {
 }
 
 // A change is one field that has changed.
-type change struct{ Label, Old, New string }
+type change struct {
+	Field           alerts.Field
+	Label, Old, New string
+}
 
 // A footer says why a mail came and how to stop it.
 type footer struct {
@@ -213,6 +216,9 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area, others []alerts.Area)
 		Reference:   alerts.Line(d.Reference, 60),
 		Authority:   w.authority(n.Authority),
 		Changes:     changes(n),
+	}
+	if slices.ContainsFunc(c.Changes, func(ch change) bool { return ch.Field == alerts.FieldDescription && ch.New != "" }) {
+		c.Description = "" // it is among the changes
 	}
 	c.CouncilHost = alerts.LinkHost(c.Council)
 	if c.Title == "" {
@@ -378,11 +384,11 @@ func changes(n alerts.CaseNews) (out []change) {
 		if !slices.Contains(fields, c.Field) {
 			continue
 		}
-		was, is := alerts.Line(alerts.ValueWords(c.Field, c.Old), 300), alerts.Line(alerts.ValueWords(c.Field, c.New), 300)
+		was, is := alerts.Line(alerts.ValueWords(c.Field, c.Old), 500), alerts.Line(alerts.ValueWords(c.Field, c.New), 500)
 		if was == is || was == "" && c.Field != alerts.FieldCommentsFrom {
 			continue // said elsewhere, and new
 		}
-		out = append(out, change{alerts.Capital(c.Label), was, is})
+		out = append(out, change{c.Field, alerts.Capital(c.Label), was, is})
 	}
 	return out
 }

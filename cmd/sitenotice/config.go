@@ -37,9 +37,10 @@ type Config struct {
 	JSON         bool     `name:"json" help:"Print results as JSON."`
 	LogLevel     string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
-	SendgridKey string `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
-	SendgridURL string `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
-	anyHost     bool   // the demo answers whatever host it is asked for
+	SendgridKey string         `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
+	SendgridURL string         `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
+	anyHost     bool           // the demo answers whatever host it is asked for
+	proposed    alerts.Cadence // what the sign-up form proposes; "" for the usual
 
 	Keys string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
 }

@@ -48,6 +48,7 @@ func (c *demoCommand) Run(ctx context.Context, cfg *Config, std streams) error {
 		cfg.BaseURL = "http://localhost:" + port
 	}
 	cfg.anyHost = true
+	cfg.proposed = alerts.Immediate // so that nobody waits for tomorrow's mail to see one
 	places, err := demo.Postcodes()
 	if err != nil {
 		return err

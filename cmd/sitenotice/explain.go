@@ -59,8 +59,8 @@ func (c *explainCommand) Run(ctx context.Context, cfg *Config, std streams) erro
 }
 
 type auditCommand struct {
-	From int64 `help:"Look at events after this number." default:"0"`
-	To   int64 `help:"Look at events up to this number (default: as far as matching has come)."`
+	After int64 `help:"Look at events after this number." default:"0"`
+	UpTo  int64 `name:"up-to" help:"Look at events up to this number (default: as far as matching has come)."`
 }
 
 // Run compares the ledger with the oracle; differences make it fail.
@@ -70,13 +70,13 @@ func (c *auditCommand) Run(ctx context.Context, cfg *Config, std streams) error 
 		return err
 	}
 	defer s.Close()
-	to := c.To
+	to := c.UpTo
 	if to == 0 {
 		if to, err = s.MatchPosition(ctx); err != nil {
 			return err
 		}
 	}
-	report, err := (&audit.Audit{Store: s}).Run(ctx, c.From, to)
+	report, err := (&audit.Audit{Store: s}).Run(ctx, c.After, to)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (s *service) pages() (http.Handler, error) {
 	}
 	server := &web.Server{
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
-		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Contact: s.cfg.Contact, Now: s.now, Log: s.log,
+		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
 			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Kinds: m.Kinds, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
