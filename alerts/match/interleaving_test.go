@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 	"github.com/sitenotice/sitenotice/geo"
 )
 
@@ -88,8 +89,8 @@ func (h *history) step(withPasses bool) {
 			}
 		},
 		"take down": func() {
-			if key := h.anyCase(); key != "" {
-				h.exec(`UPDATE application SET hidden = TRUE WHERE id = $1`, h.ids[key])
+			if key := h.anyCase(); key != 0 {
+				h.exec(`UPDATE application SET hidden = TRUE WHERE id = $1`, key)
 			}
 		},
 		"wait": func() { h.now = h.now.Add(time.Duration(rapid.IntRange(1, 60).Draw(h.rt, "seconds")) * time.Second) },
@@ -154,36 +155,33 @@ func (h *history) anySub() *alerts.Subscription {
 	return &h.subs[rapid.IntRange(0, len(h.subs)-1).Draw(h.rt, "sub")]
 }
 
-func (h *history) anyCase() string {
-	var keys []string
-	for key := range h.cases {
-		keys = append(keys, key)
+// anyCase returns the id of an application to which something has happened, or 0.
+func (h *history) anyCase() int64 {
+	ids := h.register.IDs()
+	if len(ids) == 0 {
+		return 0
 	}
-	if len(keys) == 0 {
-		return ""
-	}
-	slices.Sort(keys)
-	return rapid.SampledFrom(keys).Draw(h.rt, "case")
+	return rapid.SampledFrom(ids).Draw(h.rt, "case")
 }
 
 // publish commits a batch of events to old and new cases.
 func (h *history) publish() {
-	var list []occurrence
+	var list []storetest.Occurrence
 	seen := map[string]bool{}
 	for range rapid.IntRange(1, 5).Draw(h.rt, "events") {
-		o := occurrence{
-			authority: rapid.SampledFrom([]string{"camden", "islington"}).Draw(h.rt, "authority"),
-			reference: fmt.Sprint(rapid.IntRange(1, 8).Draw(h.rt, "reference")),
-			details:   drawDetails(h.rt),
-			state:     rapid.SampledFrom([]alerts.EventState{"", "", "", alerts.EventSilenced, alerts.EventHeld}).Draw(h.rt, "state"),
+		o := storetest.Occurrence{
+			Authority: rapid.SampledFrom([]string{"camden", "islington"}).Draw(h.rt, "authority"),
+			Reference: fmt.Sprint(rapid.IntRange(1, 8).Draw(h.rt, "reference")),
+			Details:   drawDetails(h.rt),
+			State:     rapid.SampledFrom([]alerts.EventState{"", "", "", alerts.EventSilenced, alerts.EventHeld}).Draw(h.rt, "state"),
 		}
-		key := o.authority + " " + o.reference
+		key := o.Authority + " " + o.Reference
 		if seen[key] {
 			continue
 		}
 		seen[key] = true
-		if o.kind = alerts.EventReceived; h.cases[key] != nil {
-			o.kind = rapid.SampledFrom([]alerts.EventType{alerts.EventAmended, alerts.EventDecided, alerts.EventLocated, alerts.EventLocated,
+		if o.Type = alerts.EventReceived; h.register.ID(o.Authority, o.Reference) != 0 {
+			o.Type = rapid.SampledFrom([]alerts.EventType{alerts.EventAmended, alerts.EventDecided, alerts.EventLocated, alerts.EventLocated,
 				alerts.EventCorrected, alerts.EventRemoved}).Draw(h.rt, "type")
 		}
 		list = append(list, o)

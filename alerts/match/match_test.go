@@ -10,6 +10,7 @@ import (
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/match"
+	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 )
 
 func TestRunTellsThoseInside(t *testing.T) {
@@ -19,11 +20,11 @@ func TestRunTellsThoseInside(t *testing.T) {
 		ward := w.subscribe(alerts.Area{Kind: alerts.AreaWard, Code: "E05013653"}, alerts.Filter{})
 		council := w.subscribe(alerts.Area{Kind: alerts.AreaAuthority, Code: "camden"}, alerts.Filter{})
 		w.happen(
-			occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(north(camdenTown, 400)), Ward: "E05013653"}, ""},
-			occurrence{"camden", "2", alerts.EventReceived, alerts.Details{Description: "no position"}, ""},
-			occurrence{"islington", "3", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""},
-			occurrence{"camden", "4", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, alerts.EventSilenced},
-			occurrence{"camden", "5", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, alerts.EventHeld},
+			storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(north(camdenTown, 400)), Ward: "E05013653"}},
+			storetest.Occurrence{Authority: "camden", Reference: "2", Type: alerts.EventReceived, Details: alerts.Details{Description: "no position"}},
+			storetest.Occurrence{Authority: "islington", Reference: "3", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}},
+			storetest.Occurrence{Authority: "camden", Reference: "4", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}, State: alerts.EventSilenced},
+			storetest.Occurrence{Authority: "camden", Reference: "5", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}, State: alerts.EventHeld},
 		)
 		w.pass()
 		for _, c := range []struct {
@@ -54,15 +55,15 @@ func TestLateThingsAreMatchedOnceTheyCome(t *testing.T) {
 		council := w.subscribe(alerts.Area{Kind: alerts.AreaAuthority, Code: "camden"}, alerts.Filter{})
 
 		// A case that is found only long after its dates.
-		w.happen(occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(camdenTown), Received: "2019-01-02", Valid: "2019-01-09"}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown), Received: "2019-01-02", Valid: "2019-01-09"}})
 		// A position that comes ten days after the case, and moves later.
-		w.happen(occurrence{"camden", "2", alerts.EventReceived, alerts.Details{}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "2", Type: alerts.EventReceived, Details: alerts.Details{}})
 		w.pass()
 		w.now = w.now.AddDate(0, 0, 10)
-		w.happen(occurrence{"camden", "2", alerts.EventLocated, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "2", Type: alerts.EventLocated, Details: alerts.Details{Site: at(camdenTown)}})
 		w.pass()
 		w.now = w.now.AddDate(0, 0, 10)
-		w.happen(occurrence{"camden", "2", alerts.EventLocated, alerts.Details{Site: at(haggerston)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "2", Type: alerts.EventLocated, Details: alerts.Details{Site: at(haggerston)}})
 		w.pass()
 
 		for _, c := range []struct {
@@ -88,7 +89,7 @@ func TestLateThingsAreMatchedOnceTheyCome(t *testing.T) {
 func TestLateCommitIsNotSkipped(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		sub := w.subscribe(circle(camdenTown, 500), alerts.Filter{})
-		slow := w.begin(occurrence{"camden", "slow", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		slow := w.begin(storetest.Occurrence{Authority: "camden", Reference: "slow", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		passed := make(chan error, 1)
 		go func() {
 			_, err := w.stage().Run(t.Context())
@@ -106,7 +107,7 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 		if err := <-passed; err != nil {
 			t.Fatal(err)
 		}
-		w.happen(occurrence{"camden", "quick", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "quick", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		w.pass()
 		if got, want := w.told(sub), "received slow, received quick"; got != want {
 			t.Errorf("told %q, want %q", got, want)
@@ -120,7 +121,7 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 func TestSignUpDuringPassIsToldOnceOrLater(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		first := w.subscribe(circle(camdenTown, 500), alerts.Filter{})
-		w.happen(occurrence{"camden", "before", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "before", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		var second alerts.Subscription
 		stage := w.stage()
 		stage.Store = &meddling{Store: w.s, at: 3, do: func() {
@@ -128,7 +129,7 @@ func TestSignUpDuringPassIsToldOnceOrLater(t *testing.T) {
 			if err := w.s.Edit(t.Context(), first.RecipientID, first.ID, alerts.Wish{Radius: 2000, Cadence: alerts.Weekly}, w.now); err != nil {
 				t.Fatal(err)
 			}
-			w.happen(occurrence{"camden", "during", alerts.EventReceived, alerts.Details{Site: at(north(camdenTown, 1500))}, ""})
+			w.happen(storetest.Occurrence{Authority: "camden", Reference: "during", Type: alerts.EventReceived, Details: alerts.Details{Site: at(north(camdenTown, 1500))}})
 		}}
 		if _, err := stage.Run(t.Context()); err != nil {
 			t.Fatal(err)
@@ -149,7 +150,7 @@ func TestSignUpDuringPassIsToldOnceOrLater(t *testing.T) {
 func TestKilledPassRepeatsExactlyItsRange(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		sub := w.subscribe(circle(camdenTown, 500), alerts.Filter{})
-		w.happen(occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		for kill := 1; ; kill++ {
 			stage := w.stage()
 			dying := &meddling{Store: w.s, kill: kill}
@@ -165,7 +166,7 @@ func TestKilledPassRepeatsExactlyItsRange(t *testing.T) {
 				t.Errorf("killed at call %d: owed %q before the watermark moved", kill, got)
 			}
 			// What comes now must not enter the range that is repeated.
-			w.happen(occurrence{"camden", fmt.Sprintf("later %d", kill), alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+			w.happen(storetest.Occurrence{Authority: "camden", Reference: fmt.Sprintf("later %d", kill), Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 			if r, err := w.stage().Run(t.Context()); kill > 1 && (err != nil || r.Events > 0) {
 				t.Errorf("killed at call %d: a pass during the lease did %+v, %v", kill, r, err)
 			} else if kill == 1 {
@@ -185,7 +186,7 @@ func TestKilledPassRepeatsExactlyItsRange(t *testing.T) {
 			}
 			w.reset()
 			sub = w.subscribe(circle(camdenTown, 500), alerts.Filter{})
-			w.happen(occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+			w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		}
 	})
 }
@@ -194,7 +195,7 @@ func TestKilledPassRepeatsExactlyItsRange(t *testing.T) {
 // took over be undone.
 func TestOnlyTheLastClaimMovesTheWatermark(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
-		w.happen(occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		ctx := t.Context()
 		slow, err := w.s.ClaimMatch(ctx, 10, w.now, time.Minute)
 		if err != nil || slow.IsEmpty() {
@@ -229,13 +230,13 @@ func TestOnlyTheLastClaimMovesTheWatermark(t *testing.T) {
 func TestHiddenCasesAreToldToNobody(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		sub := w.subscribe(circle(camdenTown, 500), alerts.Filter{})
-		w.happen(occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		w.hide("camden", "1")
 		w.pass()
 		if got := w.told(sub); got != "" {
 			t.Errorf("told %q of a hidden case", got)
 		}
-		w.happen(occurrence{"camden", "1", alerts.EventRemoved, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventRemoved, Details: alerts.Details{Site: at(camdenTown)}})
 		w.pass()
 		if got, want := w.told(sub), "removed 1?"; got != want {
 			t.Errorf("told %q, want %q", got, want)
@@ -259,7 +260,7 @@ func TestClosingDateIsKeptWhileItIsOfUse(t *testing.T) {
 			{alerts.Details{}, ""},
 		} {
 			c.d.Site = at(camdenTown)
-			w.happen(occurrence{"camden", fmt.Sprint(i), alerts.EventReceived, c.d, ""})
+			w.happen(storetest.Occurrence{Authority: "camden", Reference: fmt.Sprint(i), Type: alerts.EventReceived, Details: c.d})
 			w.pass()
 			var got string
 			if err := w.db.QueryRow(`SELECT closes FROM match WHERE seq = (SELECT position FROM watermark WHERE name = 'match')`).Scan(&got); err != nil {
@@ -278,7 +279,7 @@ func TestDamagedAreaStopsNobodyElse(t *testing.T) {
 		bad := w.subscribe(alerts.Area{Kind: alerts.AreaPolygon, Shape: square(camdenTown, 0.01)}, alerts.Filter{})
 		good := w.subscribe(circle(camdenTown, 500), alerts.Filter{})
 		w.exec(`UPDATE subscription_version SET shape = $1 WHERE subscription_id = $2`, []byte{1, 2, 3}, bad.ID)
-		w.happen(occurrence{"camden", "1", alerts.EventReceived, alerts.Details{Site: at(camdenTown)}, ""})
+		w.happen(storetest.Occurrence{Authority: "camden", Reference: "1", Type: alerts.EventReceived, Details: alerts.Details{Site: at(camdenTown)}})
 		w.pass()
 		if got, want := w.told(good), "received 1"; got != want {
 			t.Errorf("told %q, want %q", got, want)

@@ -3,7 +3,6 @@ package match_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,8 +30,8 @@ type world struct {
 	db     *sql.DB
 	now    time.Time
 	people []int64 // recipients
-	cases  map[string]*alerts.Details
-	ids    map[string]int64
+
+	register *storetest.Register
 }
 
 // eachWorld runs a test on every engine.
@@ -77,7 +76,7 @@ func (w *world) reset() {
 		w.exec(`INSERT INTO authority (slug, name) VALUES ($1, $2)`, a, a)
 	}
 	w.now = time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
-	w.people, w.cases, w.ids = nil, map[string]*alerts.Details{}, map[string]int64{}
+	w.people, w.register = nil, storetest.NewRegister(w.db)
 }
 
 func (w *world) exec(query string, args ...any) {
@@ -95,87 +94,20 @@ func (w *world) count(query string, args ...any) (n int64) {
 	return n
 }
 
-// An occurrence is an event to be.
-type occurrence struct {
-	authority, reference string
-	kind                 alerts.EventType
-	details              alerts.Details
-	state                alerts.EventState // live unless set
+// happen commits events in one transaction as ingest does.
+func (w *world) happen(list ...storetest.Occurrence) {
+	w.t.Helper()
+	w.register.Happen(w.t, w.now, list...)
 }
 
-// happen commits events in one transaction as ingest does: numbered from the
-// counter by its last statements.
-func (w *world) happen(list ...occurrence) {
+func (w *world) begin(list ...storetest.Occurrence) *sql.Tx {
 	w.t.Helper()
-	tx := w.begin(list...)
-	if err := tx.Commit(); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) begin(list ...occurrence) *sql.Tx {
-	w.t.Helper()
-	tx, err := w.db.Begin()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	must := func(err error) {
-		w.t.Helper()
-		if err != nil {
-			tx.Rollback()
-			w.t.Fatal(err)
-		}
-	}
-	asText := func(d *alerts.Details) any {
-		if d == nil {
-			return nil
-		}
-		b, err := json.Marshal(d)
-		must(err)
-		return string(b)
-	}
-	var live []int64
-	for _, o := range list {
-		key := o.authority + " " + o.reference
-		d := o.details
-		d.Reference = o.reference
-		was := w.cases[key]
-		id := w.ids[key]
-		if id == 0 {
-			must(tx.QueryRow(`INSERT INTO application (authority, reference, version, first_seen, updated_at, listed, details)
-				VALUES ($1, $2, 1, 0, 0, '2026-05-01', $3) RETURNING id`, o.authority, o.reference, asText(&d)).Scan(&id))
-			w.ids[key] = id
-		} else {
-			_, err := tx.Exec(`UPDATE application SET version = version + 1, details = $1 WHERE id = $2`, asText(&d), id)
-			must(err)
-		}
-		w.cases[key] = &d
-		state := o.state
-		if state == "" {
-			state = alerts.EventLive
-		}
-		var event int64
-		must(tx.QueryRow(`INSERT INTO event (application_id, version, type, state, at, run_id, before, after)
-			VALUES ($1, (SELECT version FROM application WHERE id = $2), $3, $4, $5, 1, $6, $7) RETURNING id`,
-			id, id, string(o.kind), string(state), w.now.UnixMilli(), asText(was), asText(&d)).Scan(&event))
-		if state == alerts.EventLive {
-			live = append(live, event)
-		}
-	}
-	if len(live) > 0 {
-		var last int64
-		must(tx.QueryRow(`UPDATE counter SET value = value + $1 WHERE name = 'event' RETURNING value`, len(live)).Scan(&last))
-		for i, event := range live {
-			_, err := tx.Exec(`UPDATE event SET seq = $1 WHERE id = $2`, last-int64(len(live)-1-i), event)
-			must(err)
-		}
-	}
-	return tx
+	return w.register.Begin(w.t, w.now, list...)
 }
 
 // hide takes a case down.
 func (w *world) hide(authority, reference string) {
-	w.exec(`UPDATE application SET hidden = TRUE WHERE id = $1`, w.ids[authority+" "+reference])
+	w.exec(`UPDATE application SET hidden = TRUE WHERE id = $1`, w.register.ID(authority, reference))
 }
 
 // subscribe signs a new person up and confirms.
