@@ -236,6 +236,9 @@ func LinkHost(s string) string {
 	return u.Host
 }
 
+// MaxReference is the most bytes of a reference for which there is a page.
+const MaxReference = 200
+
 // ApplicationPath is the path of an application's page on the site. A reference is
 // one segment of it, slashes and all.
 func ApplicationPath(ref Ref) string {

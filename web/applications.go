@@ -46,7 +46,7 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 	vars := mux.Vars(r)
 	slug, err1 := url.PathUnescape(vars["authority"])
 	number, err2 := url.PathUnescape(vars["reference"])
-	if err1 != nil || err2 != nil || len(number) > 200 || strings.ContainsRune(slug+number, 0) {
+	if err1 != nil || err2 != nil || len(number) > alerts.MaxReference || strings.ContainsRune(slug+number, 0) {
 		return alerts.ErrNotFound
 	}
 	app, err := s.Store.Application(r.Context(), alerts.Ref{Authority: slug, Number: number})

@@ -134,9 +134,13 @@ func (w *writer) digest(b alerts.Bulletin, cards int) digest {
 	for i, sub := range b.Subscriptions {
 		sections[i] = section{Title: alerts.Capital(alerts.AreaWords(sub.Current.Area)), All: w.areaPage(sub.Current.Area)}
 	}
+	var order []int // of the areas, by what is most pressing in each
 	for i, n := range cases {
 		at, others := nearest(b.Subscriptions, n)
 		s := &sections[at]
+		if !slices.Contains(order, at) {
+			order = append(order, at)
+		}
 		switch {
 		case i < cards:
 			s.Cards = append(s.Cards, w.card(n, b.Subscriptions[at].Current.Area, others))
@@ -146,8 +150,11 @@ func (w *writer) digest(b alerts.Bulletin, cards int) digest {
 			s.More++
 		}
 	}
-	sections = slices.DeleteFunc(sections, func(s section) bool { return len(s.Cards)+len(s.Brief)+s.More == 0 })
-	return digest{Subject: w.subject(b, cases), Title: title(b), Sections: sections, Footer: w.footer(b)}
+	d := digest{Subject: w.subject(b, cases), Title: title(b), Footer: w.footer(b)}
+	for _, at := range order {
+		d.Sections = append(d.Sections, sections[at])
+	}
+	return d
 }
 
 // rank puts first what can be commented on by a known day, then what is open.
@@ -212,7 +219,7 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area, others []alerts.Area)
 		Where:       where(area, d.Site),
 		Description: alerts.Line(d.Description, 500),
 		Council:     alerts.WebLink(d.URL),
-		Page:        w.BaseURL + alerts.ApplicationPath(alerts.Ref{Authority: n.Authority, Number: d.Reference}),
+		Page:        w.page(alerts.Ref{Authority: n.Authority, Number: d.Reference}),
 		Reference:   alerts.Line(d.Reference, 60),
 		Authority:   w.authority(n.Authority),
 		Changes:     changes(n),
@@ -246,6 +253,15 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area, others []alerts.Area)
 	}
 	c.Notes = w.notes(n, area)
 	return c
+}
+
+// page is the page of an application; of its council if the reference is too long
+// for an address.
+func (w *writer) page(ref alerts.Ref) string {
+	if len(ref.Number) > alerts.MaxReference {
+		return w.BaseURL + "/authorities/" + url.PathEscape(ref.Authority)
+	}
+	return w.BaseURL + alerts.ApplicationPath(ref)
 }
 
 func (w *writer) authority(slug string) string {

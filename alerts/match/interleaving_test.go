@@ -2,7 +2,6 @@ package match_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math"
 	"slices"
@@ -17,22 +16,11 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
-// checks sets how many random histories a property test tries, unless the
-// command line says.
-func checks(n int) func() {
-	f := flag.Lookup("rapid.checks")
-	was := f.Value.String()
-	if was == f.DefValue {
-		f.Value.Set(fmt.Sprint(n))
-	}
-	return func() { f.Value.Set(was) }
-}
-
 // Invariants 3, 4, 6 and 12: whatever happens in whatever order, and whichever
 // passes die in the middle, the ledger is what brute force says it should be.
 func TestLedgerEqualsOracleUnderAnyInterleaving(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
-		defer checks(60)()
+		storetest.Histories(t, 60)
 		rapid.Check(t, func(rt *rapid.T) {
 			w.reset()
 			h := &history{world: w, rt: rt}
@@ -264,7 +252,7 @@ func drawFilter(rt *rapid.T) alerts.Filter {
 // be wanted.
 func TestCandidatesEqualFullScan(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
-		defer checks(40)()
+		storetest.Histories(t, 40)
 		rapid.Check(t, func(rt *rapid.T) {
 			w.reset()
 			h := &history{world: w, rt: rt}
