@@ -67,6 +67,28 @@ func TestDigestsComeAtSevenAndNothingIsToldTwice(t *testing.T) {
 	})
 }
 
+func TestADueMomentWithoutNewsPasses(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.subscribe("dora", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		both := w.subscribe("bo", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		w.subscribe("bo", circle(far, 500, "E8 4AA"), alerts.Weekly)
+		w.happen(alerts.EventReceived, "1", at(far)) // so that Bo is owed something all the time
+		w.until("2026-05-05 07:00")
+		w.composed(0)
+		w.until("2026-05-05 07:01")
+		w.happen(alerts.EventReceived, "2", at(home))
+		w.composed(0)
+		w.until("2026-05-06 06:59")
+		w.composed(0)
+		w.until("2026-05-06 07:00")
+		w.composed(2)
+		w.until("2026-05-06 07:01")
+		w.happen(alerts.EventReceived, "3", at(home))
+		w.composed(0)
+		w.wasTold(both, "received 2")
+	})
+}
+
 func TestDigestsKeepTheirHourWhenClocksChange(t *testing.T) {
 	for _, change := range []struct{ name, eve, morning string }{
 		{"an hour is skipped", "2027-03-27 12:00", "2027-03-28 07:00"},
