@@ -9,7 +9,7 @@ TESTENV  = SITENOTICE_SHARED="$(SITENOTICE_SHARED)"
 # The packages with goroutines of their own.
 RACE = ./alerts/ingest ./alerts/match ./alerts/compose ./alerts/deliver ./alerts/store ./web ./cmd/sitenotice
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@2026.1
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
 

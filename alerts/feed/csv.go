@@ -4,10 +4,11 @@ import (
 	"bufio"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/sitenotice/sitenotice/alerts"
 )
 
 // readCSV reads comma-separated values with a header row. Columns are found by
@@ -101,11 +102,7 @@ func findHeader(a *Adapter, in *csv.Reader) ([]string, error) {
 }
 
 func excerpt(cells []string) string {
-	s := strings.ToValidUTF8(strings.Join(cells, ", "), "\uFFFD")
-	if r := []rune(s); len(r) > 300 {
-		s = string(r[:300]) + "…"
-	}
-	return fmt.Sprintf("%q", s)
+	return "\"" + alerts.Line(strings.Join(cells, ", "), 300) + "\""
 }
 
 // columnKey is how column names are compared.
