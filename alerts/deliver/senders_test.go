@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
-	"go.uber.org/goleak"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/deliver"
@@ -329,10 +328,4 @@ type mailbox struct{ kept []string }
 func (b *mailbox) Capture(_ context.Context, m alerts.Captured, _ string) error {
 	b.kept = append(b.kept, m.Address)
 	return nil
-}
-
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
-		goleak.IgnoreAnyFunction("github.com/sitenotice/sitenotice/alerts/store/storetest.start"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"go.uber.org/goleak"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/deliver"
@@ -165,6 +166,19 @@ func TestAPassSendsWhatIsDueOnce(t *testing.T) {
 			t.Errorf("the second pass: %+v", r)
 		}
 		w.wantOnce(150)
+	})
+}
+
+func TestAPassLeavesNothingRunning(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.many(50)
+		w.pass() // what the database and the relay keep for good is there now
+		running := goleak.IgnoreCurrent()
+		for i := range 20 {
+			w.queue(w.person(fmt.Sprint("more", i)), alerts.DeliveryAlert, fmt.Sprint("more", i))
+		}
+		w.pass()
+		goleak.VerifyNone(t, running)
 	})
 }
 
