@@ -150,7 +150,7 @@ func (r *Report) String() string {
 	if r.Broken != "" {
 		line("  NOT WHOLE: %s", r.Broken)
 	}
-	line("  rows            %d", r.Rows)
+	line("  rows            %s", alerts.Thousands(r.Rows))
 	if r.Faulty > 0 {
 		line("  with a fault    %d (they would be left out)", r.Faulty)
 	}

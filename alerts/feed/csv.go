@@ -19,7 +19,7 @@ func readCSV(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) e
 	if err != nil {
 		return err
 	}
-	in := csv.NewReader(&lineEnds{r: r})
+	in := csv.NewReader(io.MultiReader(&lineEnds{r: r}, strings.NewReader("\n"+endOfFile+"\n")))
 	in.FieldsPerRecord, in.LazyQuotes, in.ReuseRecord = -1, true, true
 	header, err := findHeader(a, in)
 	if err != nil {
@@ -42,10 +42,13 @@ func readCSV(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) e
 		if err != nil {
 			return broken("the file breaks off or is no CSV: %v", err)
 		}
-		if blank(record) {
+		if blank(record) || record[0] == endOfFile {
 			continue
 		}
 		line, _ := in.FieldPos(0)
+		if strings.Contains(record[len(record)-1], endOfFile) {
+			return broken("the file seems to be cut off: the quotation in its last row, line %d, has no end", line)
+		}
 		if held != nil {
 			row.record = held
 			if err := yield(heldLine, row); err != nil {
@@ -64,6 +67,10 @@ func readCSV(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) e
 	}
 }
 
+// endOfFile is a row that is put behind the last one. A quotation that is not
+// closed, which the reader takes for a cell all the same, swallows it.
+const endOfFile = "\x00end of file\x00"
+
 // titleRows is how many rows may stand above the header.
 const titleRows = 5
 
@@ -73,7 +80,7 @@ func findHeader(a *Adapter, in *csv.Reader) ([]string, error) {
 	var first []string
 	for range titleRows {
 		record, err := in.Read()
-		if err != nil {
+		if err != nil || record[0] == endOfFile {
 			break
 		}
 		header := make([]string, len(record))
@@ -97,6 +104,9 @@ func findHeader(a *Adapter, in *csv.Reader) ([]string, error) {
 			return nil, broken("the column %s is not in the file; it has %s", strings.Join(absent, ", "), excerpt(record))
 		}
 		return header, nil
+	}
+	if first == nil {
+		return nil, broken("the file is empty")
 	}
 	return nil, broken("no row has the column %s that should hold the reference; the file begins with %s", a.Columns["reference"], excerpt(first))
 }

@@ -149,6 +149,7 @@ func TestBrokenAnswersHarmNothing(t *testing.T) {
 		{"only a header", villageHeader, alerts.VerdictFailed, "not a single application"},
 		{"other columns", "id,ref,what\n1,2,3\n", alerts.VerdictFailed, "column reference"},
 		{"cut off within a quotation", good + `3,26/3,"A por`, alerts.VerdictPartial, "line 4"},
+		{"cut off within the last cell", good + "3,26/3,A porch,REG,2026-02-01,,-1.08,53.96,\"1 Hi\n", alerts.VerdictPartial, "line 4"},
 		{"JSON", `{"records": []}`, alerts.VerdictFailed, ""},
 		{"zeros", strings.Repeat("\x00", 5000), alerts.VerdictFailed, ""},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -166,7 +167,7 @@ func (c *Config) postcodesPath() string { return filepath.Join(c.Data, "postcode
 // postcodes opens the postcode table; nil when none has been imported.
 func (c *Config) postcodes() (*postcode.Table, error) {
 	t, err := postcode.Open(c.postcodesPath())
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	return t, err

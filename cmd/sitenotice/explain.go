@@ -84,7 +84,7 @@ func (c *auditCommand) Run(ctx context.Context, cfg *Config, std streams) error 
 		err = printJSON(std.out, report)
 	} else {
 		_, err = fmt.Fprintf(std.out, "%s events, %s subscription versions, %s matches: %d missing, %d too many.\n",
-			thousands(report.Events), thousands(report.Versions), thousands(report.Matches), len(report.Missing), len(report.Extra))
+			alerts.Thousands(report.Events), alerts.Thousands(report.Versions), alerts.Thousands(report.Matches), len(report.Missing), len(report.Extra))
 	}
 	if err == nil && !report.OK() {
 		err = errors.New("the ledger differs from what brute force finds; see --json for the pairs")

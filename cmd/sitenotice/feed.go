@@ -286,8 +286,8 @@ func reportRun(ctx context.Context, s *service, cfg *Config, std streams, run al
 		}
 	} else {
 		fmt.Fprintf(std.out, "%s: %s. %s rows: %s new, %s changed, %s as before, %s left out; %s without a position. %s events",
-			run.Feed, run.Verdict, thousands(run.Rows), thousands(run.New), thousands(run.Changed), thousands(run.Unchanged),
-			thousands(run.Quarantined), thousands(run.Unlocated), thousands(run.Events))
+			run.Feed, run.Verdict, alerts.Thousands(run.Rows), alerts.Thousands(run.New), alerts.Thousands(run.Changed), alerts.Thousands(run.Unchanged),
+			alerts.Thousands(run.Quarantined), alerts.Thousands(run.Unlocated), alerts.Thousands(run.Events))
 		switch {
 		case run.Events == 0:
 			fmt.Fprintln(std.out, ".")
@@ -364,7 +364,7 @@ func (c *feedRelease) Run(ctx context.Context, cfg *Config, std streams) error {
 		return printJSON(std.out, p)
 	}
 	fmt.Fprintf(std.out, "%s tell %s people about %s applications; %s of them are over %d days old.\n",
-		map[bool]string{false: "A release would", true: "This will"}[c.Yes], thousands(p.People), thousands(p.Applications), thousands(p.Old), oldDays)
+		map[bool]string{false: "A release would", true: "This will"}[c.Yes], alerts.Thousands(p.People), alerts.Thousands(p.Applications), alerts.Thousands(p.Old), oldDays)
 	if !c.Yes {
 		fmt.Fprintf(std.out, "Release them with: sitenotice feed release %s --yes\nSilence them with:  sitenotice feed discard %s\n", c.Feed, c.Feed)
 		return nil
@@ -373,7 +373,7 @@ func (c *feedRelease) Run(ctx context.Context, cfg *Config, std streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "Released: %s pieces of news.\n", thousands(events))
+	fmt.Fprintf(std.out, "Released: %s pieces of news.\n", alerts.Thousands(events))
 	return nil
 }
 
@@ -396,7 +396,7 @@ func (c *feedDiscard) Run(ctx context.Context, cfg *Config, std streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "Silenced: %s pieces of news. The applications are stored and shown all the same.\n", thousands(int(events)))
+	fmt.Fprintf(std.out, "Silenced: %s pieces of news. The applications are stored and shown all the same.\n", alerts.Thousands(int(events)))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo/postcode"
 )
 
@@ -35,9 +36,9 @@ func (c *postcodesImport) Run(ctx context.Context, cfg *Config, std streams) err
 		return printJSON(std.out, report)
 	}
 	fmt.Fprintf(std.out, "%s: %s postcodes, %s of them in use, %s closed, %s without a position.\n", report.Release,
-		thousands(report.Rows), thousands(report.Live), thousands(report.Terminated), thousands(report.Unlocated))
+		alerts.Thousands(report.Rows), alerts.Thousands(report.Live), alerts.Thousands(report.Terminated), alerts.Thousands(report.Unlocated))
 	if report.SkippedNI > 0 {
-		fmt.Fprintf(std.out, "%s of Northern Ireland were left out: they need a licence of their own (--allow-ni).\n", thousands(report.SkippedNI))
+		fmt.Fprintf(std.out, "%s of Northern Ireland were left out: they need a licence of their own (--allow-ni).\n", alerts.Thousands(report.SkippedNI))
 	}
 	return nil
 }

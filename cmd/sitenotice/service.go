@@ -50,11 +50,11 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	if s.store, err = cfg.openStore(ctx, true); err != nil {
 		return nil, err
 	}
-	defer func() {
+	defer func(opened *store.Store) {
 		if err != nil {
-			s.store.Close()
+			opened.Close()
 		}
-	}()
+	}(s.store)
 	if s.keys, err = cfg.keys(); err != nil {
 		return nil, err
 	}
