@@ -214,7 +214,6 @@ func (w *world) problems() error {
 // Places in the district.
 var (
 	camdenTown = geo.Point{Lon: -0.1426, Lat: 51.5390}
-	kingsCross = geo.Point{Lon: -0.1238, Lat: 51.5308}
 	haggerston = geo.Point{Lon: -0.0760, Lat: 51.5387}
 )
 

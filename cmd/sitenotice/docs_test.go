@@ -23,6 +23,7 @@ func TestTheDocumentsNameRealCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	fence := regexp.MustCompile("(?ms)^```[a-z]*\n(.*?)^```")
+	quoted := regexp.MustCompile(`"[^"]*"|'[^']*'`)
 	comment := regexp.MustCompile(`\s+#.*$`)
 	target := regexp.MustCompile(`\bmake ([a-z]+)\b`)
 	commands := 0
@@ -33,7 +34,7 @@ func TestTheDocumentsNameRealCommands(t *testing.T) {
 		}
 		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
 			for line := range strings.Lines(strings.ReplaceAll(m[1], "\\\n", " ")) {
-				words := strings.Fields(comment.ReplaceAllString(strings.TrimPrefix(strings.TrimSpace(line), "$ "), ""))
+				words := strings.Fields(comment.ReplaceAllString(quoted.ReplaceAllString(strings.TrimPrefix(strings.TrimSpace(line), "$ "), "QUOTED"), ""))
 				for len(words) > 0 && strings.Contains(words[0], "=") { // variables before the command
 					words = words[1:]
 				}
@@ -60,9 +61,6 @@ func TestTheDocumentsNameRealCommands(t *testing.T) {
 // parses checks a command line; whether the files that it names are there does not
 // matter.
 func parses(args []string) error {
-	for i, a := range args {
-		args[i] = strings.Trim(a, `"'`)
-	}
 	parser, err := kong.New(&commands{}, kong.Exit(func(int) {}), kong.NamedMapper("existingfile", kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var name string
 		err := ctx.Scan.PopValueInto("file", &name)

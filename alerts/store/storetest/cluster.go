@@ -73,7 +73,7 @@ func start() (string, error) {
 		return "", fmt.Errorf("start postgres: %w", err)
 	}
 	alive.Close()
-	watched = held
+	watched = append(watched, held)
 	for range 300 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		err = exec.CommandContext(ctx, filepath.Join(bin, "pg_isready"), "-q", "-h", dir).Run()
@@ -88,8 +88,9 @@ func start() (string, error) {
 	return "", fmt.Errorf("postgres did not answer within 30 seconds\n%s", log.String())
 }
 
-// watched is the pipe whose closing tells the watcher that this process is gone.
-var watched *os.File
+// watched keeps open the pipe whose closing tells the watcher that this process is
+// gone.
+var watched []*os.File
 
 // binaries finds PostgreSQL's server programs.
 func binaries() (string, error) {
