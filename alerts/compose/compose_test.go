@@ -12,6 +12,7 @@ import (
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/compose"
 	"github.com/sitenotice/sitenotice/alerts/store/storetest"
+	"github.com/sitenotice/sitenotice/geo"
 )
 
 func TestOneMailPerPersonShowsEachCaseOnceUnderTheNearestArea(t *testing.T) {
@@ -293,6 +294,26 @@ func TestAPauseOfOneAreaDoesNotHoldBackAnother(t *testing.T) {
 		w.wait(2 * time.Hour)
 		w.composed(0) // told already
 		w.wasTold(open, "received both")
+	})
+}
+
+func TestTakingAnAreaUpAgainDoesNotRepeatWhatAnotherTold(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		stopped := w.subscribe("pat", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		w.subscribe("pat", circle(office, 500, "the office"), alerts.Immediate)
+		w.happen(alerts.EventReceived, "both", at(home))
+		w.happen(alerts.EventReceived, "only the first", at(geo.Point{Lon: home.Lon - 0.005, Lat: home.Lat}))
+		if _, err := w.End(t.Context(), stopped.ID, "/stop", w.now); err != nil {
+			t.Fatal(err)
+		}
+		w.composed(1)
+		w.wasTold(stopped, "received both")
+		if _, err := w.Undo(t.Context(), stopped.RecipientID, stopped.ID, nil, w.now); err != nil {
+			t.Fatal(err)
+		}
+		w.until("2026-05-05 07:00")
+		w.composed(1)
+		w.wasTold(stopped, "received both", "received only the first")
 	})
 }
 

@@ -501,8 +501,11 @@ func (s *Store) Undo(ctx context.Context, recipient, which int64, cs []alerts.Ca
 			if _, err := tx.ExecContext(ctx, `UPDATE subscription SET state = 'active', ended_at = 0 WHERE id = $1`, sub.ID); err != nil {
 				return err
 			}
+			// What another subscription has told the person meanwhile stays closed.
 			if _, err := tx.ExecContext(ctx, `UPDATE match SET closed = NULL WHERE recipient_id = $1 AND closed = $2 AND delivery_id IS NULL
-				AND version_id IN (SELECT id FROM subscription_version WHERE subscription_id = $3)`, recipient, alerts.ClosedByEnd, sub.ID); err != nil {
+				AND version_id IN (SELECT id FROM subscription_version WHERE subscription_id = $3)
+				AND seq NOT IN (SELECT told.seq FROM subscription s JOIN subscription_version v ON v.subscription_id = s.id JOIN match told ON told.version_id = v.id
+					WHERE s.recipient_id = $4 AND told.delivery_id IS NOT NULL)`, recipient, alerts.ClosedByEnd, sub.ID, recipient); err != nil {
 				return err
 			}
 			if err := addConsent(ctx, tx, recipient, sub.ID, "undo", "/u", now); err != nil {
