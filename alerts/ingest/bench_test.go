@@ -17,7 +17,7 @@ func BenchmarkIngest(b *testing.B) {
 	var register bytes.Buffer
 	register.WriteString(villageHeader)
 	for i := range rows {
-		fmt.Fprintf(&register, "K%d,26/%05d/FUL,\"Erection of a single-storey rear extension, loft conversion with a dormer, and works to the boundary wall of number %d\",REG,2026-01-%02d,,%.6f,%.6f,\"%d High Street, Village, YO1 %dAA\"\n",
+		fmt.Fprintf(&register, "K%d,26/%05d/FUL,\"Erection of a single-storey rear extension, loft conversion with a dormer, and works to the boundary wall of number %d\",REG,,2026-01-%02d,,%.6f,%.6f,\"%d High Street, Village, YO1 %dAA\"\n",
 			i, i, i, i%28+1, -1.2+float64(i%1000)/5000, 53.9+float64(i/1000)/500, i, i%10)
 	}
 	for _, e := range storetest.Engines(b) {

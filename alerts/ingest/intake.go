@@ -8,7 +8,7 @@ import (
 )
 
 // intakeBatch is how many rows are compared with what is stored at a time.
-const intakeBatch = 500
+const intakeBatch = 2_000
 
 // An intake compares the rows of a run with what is stored and stages those that
 // say something else. It holds one batch of rows, and the keys of all.

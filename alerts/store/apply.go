@@ -336,11 +336,11 @@ func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
 		aliases = append(aliases, []any{l.key[0], l.key[1], l.application.ID})
 	}
 	if err := errors.Join(
-		insert(ctx, b.tx, "application", []string{"id", "authority", "reference", "version", "first_seen", "updated_at", "listed", "cell", "lon", "lat", "details"}, fresh, ""),
-		insert(ctx, b.tx, "record", []string{"feed_id", "source_key", "application_id", "supplied", "details", "hash", "run_id"}, records,
+		b.store.dialect.insert(ctx, b.tx, "application", []string{"id", "authority", "reference", "version", "first_seen", "updated_at", "listed", "cell", "lon", "lat", "details"}, fresh, ""),
+		b.store.dialect.insert(ctx, b.tx, "record", []string{"feed_id", "source_key", "application_id", "supplied", "details", "hash", "run_id"}, records,
 			`ON CONFLICT (feed_id, source_key) DO UPDATE SET application_id = excluded.application_id, supplied = excluded.supplied,
 				details = excluded.details, hash = excluded.hash, run_id = excluded.run_id`),
-		insert(ctx, b.tx, "alias", []string{"authority", "reference_key", "application_id"}, aliases, "ON CONFLICT DO NOTHING"),
+		b.store.dialect.insert(ctx, b.tx, "alias", []string{"authority", "reference_key", "application_id"}, aliases, "ON CONFLICT DO NOTHING"),
 	); err != nil {
 		return nil, err
 	}
@@ -397,5 +397,5 @@ func (s *Store) writeEvents(ctx context.Context, tx *sql.Tx, events []alerts.Eve
 			}
 		}
 	}
-	return insert(ctx, tx, "event", []string{"seq", "application_id", "version", "type", "state", "late", "at", "run_id", "before", "after"}, rows, "")
+	return s.dialect.insert(ctx, tx, "event", []string{"seq", "application_id", "version", "type", "state", "late", "at", "run_id", "before", "after"}, rows, "")
 }

@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -12,24 +12,42 @@ const rowsPerInsert = 100
 
 // insert adds many rows by few statements. conflict is what follows the values,
 // for example ON CONFLICT DO NOTHING.
-func insert(ctx context.Context, q querier, table string, columns []string, rows [][]any, conflict string) error {
-	for chunk := range slices.Chunk(rows, rowsPerInsert) {
+func (d dialect) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, conflict string) error {
+	prepare := func(rows int) (*sql.Stmt, error) {
 		var b strings.Builder
 		b.WriteString("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ")
-		args := make([]any, 0, len(chunk)*len(columns))
-		for i, row := range chunk {
-			if i > 0 {
+		for i := range rows * len(columns) {
+			switch {
+			case i == 0:
+				b.WriteByte('(')
+			case i%len(columns) == 0:
+				b.WriteString("), (")
+			default:
 				b.WriteString(", ")
 			}
-			for j := range row {
-				b.WriteByte("(,"[min(j, 1)])
-				b.WriteByte('$')
-				b.WriteString(strconv.Itoa(len(args) + j + 1))
+			b.WriteString(d.parameter(i + 1))
+		}
+		return tx.PrepareContext(ctx, b.String()+") "+conflict)
+	}
+	var full *sql.Stmt
+	args := make([]any, 0, min(len(rows), rowsPerInsert)*len(columns))
+	for chunk := range slices.Chunk(rows, rowsPerInsert) {
+		statement := full
+		if len(chunk) < rowsPerInsert || full == nil {
+			var err error
+			if statement, err = prepare(len(chunk)); err != nil {
+				return err
 			}
-			b.WriteByte(')')
+			defer statement.Close()
+			if len(chunk) == rowsPerInsert {
+				full = statement
+			}
+		}
+		args = args[:0]
+		for _, row := range chunk {
 			args = append(args, row...)
 		}
-		if _, err := q.ExecContext(ctx, b.String()+" "+conflict, args...); err != nil {
+		if _, err := statement.ExecContext(ctx, args...); err != nil {
 			return err
 		}
 	}

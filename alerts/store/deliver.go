@@ -252,7 +252,7 @@ func (s *Store) RecordAttempts(ctx context.Context, sender string, attempts []al
 		for i, a := range attempts {
 			rows[i] = []any{a.Delivery.ID, a.Delivery.Attempts + 1, a.At, a.Took.Milliseconds(), a.Outcome.Class, a.Outcome.Detail}
 		}
-		return insert(ctx, tx, "attempt", []string{"delivery_id", "n", "at", "duration", "class", "detail"}, rows, "ON CONFLICT DO NOTHING")
+		return s.dialect.insert(ctx, tx, "attempt", []string{"delivery_id", "n", "at", "duration", "class", "detail"}, rows, "ON CONFLICT DO NOTHING")
 	})
 	for _, a := range attempts { // each by itself: they lock their recipients
 		if err == nil && a.Then == alerts.DeliveryGivenUp {

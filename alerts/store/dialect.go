@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pressly/goose/v3/database"
@@ -21,23 +22,25 @@ import (
 // SQL is one text for both: $1 parameters in order of appearance, ON CONFLICT,
 // RETURNING, IS DISTINCT FROM, lists as one JSON parameter through json_each.
 type dialect struct {
-	engine     string // also the directory under migrations/
-	driver     string
-	goose      database.Dialect
-	forUpdate  string                                                            // appended to a SELECT in a transaction that will change the row; SQLite's write transactions are exclusive anyway
-	skipLocked string                                                            // appended to a SELECT that claims rows
-	intValue   string                                                            // the value column of json_each as an integer
-	scrub      string                                                            // run after an erasure, so that no old copy of a page stays in the journal
-	addMatches func(ctx context.Context, db *sql.DB, batch []alerts.Match) error // in one transaction, by the quickest way there is
+	engine      string // also the directory under migrations/
+	driver      string
+	goose       database.Dialect
+	forUpdate   string                                                            // appended to a SELECT in a transaction that will change the row; SQLite's write transactions are exclusive anyway
+	skipLocked  string                                                            // appended to a SELECT that claims rows
+	intValue    string                                                            // the value column of json_each as an integer
+	parameter   func(n int) string                                                // the n-th of a statement with very many; numbered ones take SQLite's parser time that grows with the square of their number
+	scrub       string                                                            // run after an erasure, so that no old copy of a page stays in the journal
+	copyMatches func(ctx context.Context, db *sql.DB, batch []alerts.Match) error // quicker than statements of many rows; nil where there is nothing quicker
 }
 
 var (
 	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value",
-		scrub: "PRAGMA wal_checkpoint(TRUNCATE)", addMatches: addMatchesSQLite}
+		parameter: func(int) string { return "?" }, scrub: "PRAGMA wal_checkpoint(TRUNCATE)"}
 
 	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint",
-		addMatches: addMatchesPostgres}
+		parameter:   func(n int) string { return "$" + strconv.Itoa(n) },
+		copyMatches: copyMatches}
 )
 
 // open returns a pool for writing and one for reading; on PostgreSQL they are

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -234,7 +233,7 @@ func (s *Store) AddMatches(ctx context.Context, matches []alerts.Match) error {
 		return cmp.Or(cmp.Compare(a.VersionID, b.VersionID), cmp.Compare(a.Seq, b.Seq))
 	})
 	for batch := range slices.Chunk(matches, maxMatchesPerTx) {
-		if err := s.dialect.addMatches(ctx, s.write, batch); err != nil {
+		if err := s.addMatches(ctx, batch); err != nil {
 			return fmt.Errorf("enter %d matches in the ledger: %w", len(batch), err)
 		}
 	}
@@ -243,50 +242,28 @@ func (s *Store) AddMatches(ctx context.Context, matches []alerts.Match) error {
 
 var matchColumns = []string{"version_id", "seq", "recipient_id", "correction", "closes"}
 
-// addMatchesSQLite writes a batch by statements of many rows. Their parameters are
-// plain question marks: numbered ones take the driver time that grows with the
-// square of their number, here twelve times as long in all.
-func addMatchesSQLite(ctx context.Context, db *sql.DB, batch []alerts.Match) error {
-	const rowsPerStatement = 100
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+func (s *Store) addMatches(ctx context.Context, batch []alerts.Match) error {
+	if s.dialect.copyMatches != nil {
+		return s.dialect.copyMatches(ctx, s.write, batch)
 	}
-	defer tx.Rollback()
-	insert := func(rows int) (*sql.Stmt, error) {
-		return tx.PrepareContext(ctx, `INSERT INTO match (`+strings.Join(matchColumns, ", ")+`) VALUES `+
-			strings.TrimSuffix(strings.Repeat(`(?, ?, ?, ?, ?), `, rows), ", ")+` ON CONFLICT DO NOTHING`)
+	rows := make([][]any, len(batch))
+	cells := make([]any, 0, len(batch)*len(matchColumns))
+	for i, m := range batch {
+		cells = append(cells, m.VersionID, m.Seq, m.RecipientID, m.Correction, string(m.Closes))
+		rows[i] = cells[i*len(matchColumns) : (i+1)*len(matchColumns)]
 	}
-	full, err := insert(rowsPerStatement)
-	if err != nil {
-		return err
-	}
-	args := make([]any, 0, rowsPerStatement*len(matchColumns))
-	for rows := range slices.Chunk(batch, rowsPerStatement) {
-		statement := full
-		if len(rows) < rowsPerStatement {
-			if statement, err = insert(len(rows)); err != nil {
-				return err
-			}
-		}
-		args = args[:0]
-		for _, m := range rows {
-			args = append(args, m.VersionID, m.Seq, m.RecipientID, m.Correction, string(m.Closes))
-		}
-		if _, err := statement.ExecContext(ctx, args...); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		return s.dialect.insert(ctx, tx, "match", matchColumns, rows, "ON CONFLICT DO NOTHING")
+	})
 }
 
-// addMatchesPostgres writes a batch by COPY, which takes half the time of INSERT …
+// copyMatches writes a batch by COPY, which takes half the time of INSERT …
 // ON CONFLICT but does not do with rows that are there already. Those there are
 // only when a pass is repeated.
 //
 // The commit need not reach the disk: matches are owed only once the watermark has
 // moved, and that commit makes durable whatever was committed before it.
-func addMatchesPostgres(ctx context.Context, db *sql.DB, batch []alerts.Match) error {
+func copyMatches(ctx context.Context, db *sql.DB, batch []alerts.Match) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err

@@ -139,7 +139,7 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.
 			row := &rows[i]
 			values[i] = []any{r.ID, ord + i, row.SourceKey, row.Authority, int64(row.Supplied), asJSON[alerts.Details]{&row.Details}, row.Hash()}
 		}
-		return insert(ctx, tx, "staged", []string{"run_id", "ord", "source_key", "authority", "supplied", "details", "hash"}, values, "")
+		return s.dialect.insert(ctx, tx, "staged", []string{"run_id", "ord", "source_key", "authority", "supplied", "details", "hash"}, values, "")
 	})
 	if err != nil {
 		return fmt.Errorf("stage %d rows: %w", len(rows), err)
@@ -154,7 +154,7 @@ func (s *Store) Quarantine(ctx context.Context, r alerts.Run, ord int, faults []
 		values[i] = []any{r.ID, ord + i, f.Line, f.Column, f.Value, f.Reason}
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		return insert(ctx, tx, "quarantine", []string{"run_id", "ord", "line", "column_name", "value", "reason"}, values, "")
+		return s.dialect.insert(ctx, tx, "quarantine", []string{"run_id", "ord", "line", "column_name", "value", "reason"}, values, "")
 	})
 }
 
