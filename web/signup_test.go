@@ -294,8 +294,8 @@ func TestManageFromTheLink(t *testing.T) {
 func TestOneClickStopsAllThatAMailServed(t *testing.T) {
 	eachSite(t, func(s *site) {
 		id := s.subscribed("jo@example.org")
-		path := "/u/" + s.server.Keys.Sign("unsubscribe", fmt.Sprintf("%d:daily", id))
-		s.expect(s.get(path), http.StatusOK, "Stop these alerts?", "Within 500 m of NW1 8NH")
+		path := "/u/" + s.server.Keys.Sign("unsubscribe", fmt.Sprintf("%d:daily,weekly", id)) // of a mail that served both
+		s.expect(s.get(path), http.StatusOK, "Stop these alerts?", "daily and weekly alerts", "Within 500 m of NW1 8NH")
 		multipart := "--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--x--\r\n"
 		for i, c := range []struct{ name, kind, body, origin, site string }{
 			{"urlencoded", "application/x-www-form-urlencoded", "List-Unsubscribe=One-Click", "", ""},
