@@ -153,7 +153,7 @@ func (c *composing) sift() error {
 func stillWanted(sub *Subscription, e *Event) (bool, error) {
 	v := sub.Current
 	v.From, v.To = 0, Forever
-	ground, err := NewGround(v.Area)
+	ground, err := NewGround(&v.Area)
 	if err != nil {
 		return false, err
 	}

@@ -59,13 +59,13 @@ func NewCandidate(e *Event) (*Candidate, error) {
 // A Ground is a version's area decoded once and asked many times. It is safe for
 // use by several goroutines.
 type Ground struct {
-	Area
+	*Area
 	shape *geo.Prepared
 	rest  *geo.Prepared // everything outside the carve-out, its edge included; nil when nothing is carved out
 }
 
-// NewGround decodes an area.
-func NewGround(a Area) (*Ground, error) {
+// NewGround decodes an area, which must not change while the ground is in use.
+func NewGround(a *Area) (*Ground, error) {
 	g := &Ground{Area: a}
 	if len(a.Shape) > 0 {
 		shape, err := geo.DecodeWKB(a.Shape)

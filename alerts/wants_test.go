@@ -61,7 +61,7 @@ func ask(t testing.TB, area alerts.Area, filter alerts.Filter, e alerts.Event) a
 	if e.Type == "" {
 		e.Type = alerts.EventReceived
 	}
-	ground, err := alerts.NewGround(area)
+	ground, err := alerts.NewGround(&area)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestMovedCaseReachesNewlyInsideAndCorrectsNewlyOutside(t *testing.T) {
 
 func TestVersionAnswersForItsTimeOnly(t *testing.T) {
 	area := alerts.Area{Kind: alerts.AreaAuthority, Code: "camden"}
-	ground, err := alerts.NewGround(area)
+	ground, err := alerts.NewGround(&area)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestDamagedAreaIsAnError(t *testing.T) {
 		"no WKB":        {Kind: alerts.AreaPolygon, Shape: []byte("junk")},
 		"bad carve-out": {Kind: alerts.AreaCircle, Radius: 5, CarveOut: []byte{1}},
 	} {
-		if _, err := alerts.NewGround(a); err == nil {
+		if _, err := alerts.NewGround(&a); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -71,18 +71,19 @@ func (b Box) Grow(metres float64) Box {
 		return b
 	}
 	// Both radii of WGS84 are least at the equator, and circles of latitude
-	// shrink towards the poles, so these two can only be too generous.
-	const leastM = radians * wgs84A * (1 - wgs84E2)
-	lat := metres / leastM
+	// shrink towards the poles, so these two can only be too generous; slack is for
+	// the rounding of the sums.
+	const (
+		leastM = radians * wgs84A * (1 - wgs84E2)
+		slack  = 1e-12 // degrees, 0.1 µm
+	)
+	lat := metres/leastM + slack
 	farthest := max(math.Abs(b.MinLat), math.Abs(b.MaxLat)) + lat
 	lon := 360.0
 	if farthest < 89.9 {
-		lon = metres / (radians * wgs84A * math.Cos(farthest*radians))
+		lon = metres/(radians*wgs84A*math.Cos(farthest*radians)) + slack
 	}
-	return Box{
-		math.Nextafter(b.MinLon-lon, math.Inf(-1)), math.Nextafter(b.MinLat-lat, math.Inf(-1)),
-		math.Nextafter(b.MaxLon+lon, math.Inf(1)), math.Nextafter(b.MaxLat+lat, math.Inf(1)),
-	}
+	return Box{b.MinLon - lon, b.MinLat - lat, b.MaxLon + lon, b.MaxLat + lat}
 }
 
 // CircleBox is a box around a circle given by its centre and its radius in

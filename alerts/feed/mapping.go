@@ -51,8 +51,8 @@ var setters = map[string]func(d *alerts.Details, v string){
 	"decision_by":     func(d *alerts.Details, v string) { d.DecisionBy = v },
 	"appeal_ref":      func(d *alerts.Details, v string) { d.AppealRef = v },
 	"appeal_decision": func(d *alerts.Details, v string) { d.AppealDecision = alerts.AppealDecision(v) },
-	"url":             func(d *alerts.Details, v string) { d.URL = webAddress(v) },
-	"comment_url":     func(d *alerts.Details, v string) { d.CommentURL = webAddress(v) },
+	"url":             func(d *alerts.Details, v string) { d.URL = alerts.WebLink(v) },
+	"comment_url":     func(d *alerts.Details, v string) { d.CommentURL = alerts.WebLink(v) },
 	"ward":            func(d *alerts.Details, v string) { d.Ward = v },
 	"received":        func(d *alerts.Details, v string) { d.Received = alerts.Date(v) },
 	"valid":           func(d *alerts.Details, v string) { d.Valid = alerts.Date(v) },
@@ -292,15 +292,6 @@ func coordinate(s string) (float64, error) {
 		return 0, fmt.Errorf("this is not a number")
 	}
 	return v, nil
-}
-
-// webAddress returns an http(s) address as it is, and nothing else.
-func webAddress(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || len(s) > 2000 {
-		return ""
-	}
-	return u.String()
 }
 
 // parseDate reads a date in one layout, as written: a time and a zone that come

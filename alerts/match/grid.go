@@ -26,7 +26,7 @@ type grid struct {
 }
 
 const (
-	gridSide = 256
+	gridSide = 512
 	maxCells = 256
 )
 

@@ -11,7 +11,7 @@ import (
 // boxes of their old and new sites, by ward and by authority. It is not changed
 // once it is made.
 type index struct {
-	events      []*alerts.Candidate
+	events      []alerts.Candidate
 	keys        []string // under which the store looks for candidates
 	boxes       grid
 	byWard      map[string][]int32
@@ -38,7 +38,7 @@ func newIndex(events []alerts.Event, log *slog.Logger) (*index, error) {
 		}
 		x.keys = append(x.keys, keys...)
 		n := int32(len(x.events))
-		x.events = append(x.events, c)
+		x.events = append(x.events, *c)
 		x.byAuthority[e.Authority] = append(x.byAuthority[e.Authority], n)
 		for _, ward := range slices.Compact([]string{c.Is.Ward, c.Was.Ward}) {
 			if ward != "" {
@@ -91,12 +91,12 @@ func (f *finder) wanted(v *alerts.Version, yield func(*alerts.Event, alerts.Inte
 	if err != nil || len(hits) == 0 {
 		return err
 	}
-	ground, err := alerts.NewGround(v.Area)
+	ground, err := alerts.NewGround(&v.Area)
 	if err != nil {
 		return err
 	}
 	for _, i := range hits {
-		c := f.events[i]
+		c := &f.events[i]
 		if interest := alerts.Decide(v, ground, c); interest != alerts.NotWanted {
 			yield(c.Event, interest)
 		}

@@ -291,7 +291,7 @@ func TestCandidatesEqualFullScan(t *testing.T) {
 					rt.Fatal(err)
 				}
 				for _, sub := range h.subs {
-					ground, err := alerts.NewGround(sub.Current.Area)
+					ground, err := alerts.NewGround(&sub.Current.Area)
 					if err != nil {
 						rt.Fatal(err)
 					}

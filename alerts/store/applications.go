@@ -20,7 +20,7 @@ const edgeMargin = 300
 // after the cursor, and the cursor after the last of them; its ID is 0 when there
 // are no more. A site counts by its edge, as in matching.
 func (s *Store) Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) (found []alerts.Application, next alerts.Cursor, err error) {
-	ground, err := alerts.NewGround(alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
+	ground, err := alerts.NewGround(&alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
 	if err != nil {
 		return nil, next, err
 	}
@@ -73,7 +73,7 @@ func contains(ground *alerts.Ground, app alerts.Application) (bool, error) {
 
 // CountNear counts the applications in a circle that are listed on or after a day.
 func (s *Store) CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error) {
-	ground, err := alerts.NewGround(alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
+	ground, err := alerts.NewGround(&alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
 	if err != nil {
 		return 0, err
 	}

@@ -66,7 +66,7 @@ func (s *Store) explainEvent(ctx context.Context, e *alerts.ExplainedEvent, vers
 	if e.Version == nil {
 		return nil
 	}
-	ground, err := alerts.NewGround(e.Version.Area)
+	ground, err := alerts.NewGround(&e.Version.Area)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (s *service) reach(ctx context.Context, e *alerts.Event, people map[int64]b
 		return err
 	}
 	return s.store.Candidates(ctx, keys, e.Seq-1, e.Seq, func(v *alerts.Version) error {
-		ground, err := alerts.NewGround(v.Area)
+		ground, err := alerts.NewGround(&v.Area)
 		if err != nil {
 			return err
 		}

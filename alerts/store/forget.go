@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+)
+
+// This file is what is forgotten, on request and in time.
+
+// Erase forgets a person: address, areas, mail and matches. What stays are counts
+// and the bare facts of consent, which name nobody; links in old mails keep
+// answering "already stopped".
+func (s *Store) Erase(ctx context.Context, recipient int64, now time.Time) error {
+	err := s.changing(ctx, recipient, "erase", func(tx *sql.Tx, _ alerts.Recipient) error {
+		return s.erase(ctx, tx, recipient, now)
+	})
+	if err != nil {
+		return err
+	}
+	return s.scrub(ctx)
+}
+
+// Suppress erases a person who wants never to be written to again, and keeps the
+// keyed hash of the address so that nobody can sign it up.
+func (s *Store) Suppress(ctx context.Context, recipient int64, reason string, now time.Time) error {
+	err := s.changing(ctx, recipient, "suppress the address", func(tx *sql.Tx, _ alerts.Recipient) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO suppression (address_key, reason, at) SELECT address_key, CAST($1 AS TEXT), CAST($2 AS BIGINT) FROM recipient WHERE id = $3 AND address_key IS NOT NULL
+			ON CONFLICT DO NOTHING`, reason, now.UnixMilli(), recipient); err != nil {
+			return err
+		}
+		return s.erase(ctx, tx, recipient, now)
+	})
+	if err != nil {
+		return err
+	}
+	return s.scrub(ctx)
+}
+
+func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time.Time) error {
+	at := now.UnixMilli()
+	for _, step := range []struct {
+		query string
+		args  []any
+	}{
+		{`UPDATE recipient SET address = '', address_key = NULL, state = 'ended', ended_at = CASE WHEN ended_at = 0 THEN $1 ELSE ended_at END WHERE id = $2`, []any{at, recipient}},
+		{`UPDATE subscription SET state = 'ended', paused_until = 0, version_id = 0, ended_at = CASE WHEN ended_at = 0 THEN $1 ELSE ended_at END WHERE recipient_id = $2`, []any{at, recipient}},
+		{`DELETE FROM match WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM subscription_scope WHERE version_id IN (SELECT id FROM subscription_version WHERE recipient_id = $1)`, []any{recipient}},
+		{`DELETE FROM subscription_version WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM captured WHERE message_id IN (SELECT message_id FROM delivery WHERE recipient_id = $1)`, []any{recipient}},
+		{`UPDATE delivery SET subject = '', text = '', html = '', headers = '[]', error = '', state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END WHERE recipient_id = $1`, []any{recipient}},
+		{`UPDATE attempt SET detail = '' WHERE delivery_id IN (SELECT id FROM delivery WHERE recipient_id = $1)`, []any{recipient}},
+		{`DELETE FROM due WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM token WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM coverage_wish WHERE recipient_id = $1`, []any{recipient}},
+	} {
+		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ForgetUnconfirmed erases sign-ups that nobody confirmed in time, and the
+// allowances and links that no longer count. It returns how many people it forgot.
+func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten int, err error) {
+	before := now.Add(-alerts.ConfirmFor).UnixMilli()
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		stale, err := collect(ctx, tx, scanInt, `SELECT id FROM subscription WHERE state = 'pending' AND created_at < $1 ORDER BY id LIMIT 500`, before)
+		if err != nil {
+			return err
+		}
+		for _, id := range stale {
+			if err := deleteSubscription(ctx, tx, id); err != nil {
+				return err
+			}
+		}
+		people, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'subscriber' AND state = 'pending' AND created_at < $1 AND address <> ''
+			AND NOT EXISTS (SELECT 1 FROM subscription WHERE recipient_id = recipient.id AND state <> 'ended') ORDER BY id LIMIT 500`, before)
+		if err != nil {
+			return err
+		}
+		for _, id := range people {
+			if err := s.erase(ctx, tx, id, now); err != nil {
+				return err
+			}
+		}
+		forgotten = len(people)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM token WHERE expires_at < $1`, before); err != nil {
+			return err
+		}
+		// Periods sort as text: months ("2026-11"), days and hours.
+		_, err = tx.ExecContext(ctx, `DELETE FROM allowance WHERE period < $1`, string(alerts.DateOf(now).AddDays(-62))[:7])
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("forget unconfirmed sign-ups: %w", err)
+	}
+	if forgotten > 0 {
+		err = s.scrub(ctx)
+	}
+	return forgotten, err
+}
+
+// ForgetEnded erases people whose last subscription ended longer ago than it can
+// be taken up again, and returns how many it forgot; at most 500 at a time.
+func (s *Store) ForgetEnded(ctx context.Context, now time.Time) (forgotten int, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		people, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'subscriber' AND state = 'ended' AND address <> '' AND ended_at < $1
+			ORDER BY id LIMIT 500`, now.Add(-alerts.UndoFor).UnixMilli())
+		if err != nil {
+			return err
+		}
+		for _, id := range people {
+			if err := s.erase(ctx, tx, id, now); err != nil {
+				return err
+			}
+		}
+		forgotten = len(people)
+		return nil
+	})
+	if err == nil && forgotten > 0 {
+		err = s.scrub(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("forget those who stopped: %w", err)
+	}
+	return forgotten, nil
+}
+
+// scrub overwrites what was deleted where the engine would keep it for a while.
+func (s *Store) scrub(ctx context.Context) error {
+	if s.dialect.scrub == "" {
+		return nil
+	}
+	_, err := s.write.ExecContext(ctx, s.dialect.scrub)
+	return err
+}
+
+// deleteSubscription removes a subscription that was never confirmed.
+func deleteSubscription(ctx context.Context, tx *sql.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM subscription_version WHERE subscription_id = $1`, id); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM subscription WHERE id = $1`, id)
+	return err
+}
