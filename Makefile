@@ -53,7 +53,8 @@ assets: ## fetch the browser's map and drawing scripts, and axe for the tests
 
 .PHONY: bench
 bench: ## measure; PostGIS is compared with when it is installed
-	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./geo/... ./alerts/...
+	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . ./geo/... ./alerts/compose
+	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./alerts/ingest ./alerts/match ./alerts/deliver
 
 .PHONY: fuzz
 fuzz: ## fuzz every target for a short while (FUZZTIME=10s each)

@@ -137,6 +137,14 @@ type KnownRecord struct {
 	Hash     string
 }
 
+// A Staged record is one that says something new, from when its run read it until
+// the run has been judged and applied.
+type Staged struct {
+	Ord  int // its place among all that the run staged, from 0
+	Hash string
+	Record
+}
+
 // Overlay returns the record as it is once row has been read: what row does not
 // supply stays as it was.
 func (r Record) Overlay(row Record) Record {

@@ -22,11 +22,12 @@ type Store interface {
 	HoldRun(ctx context.Context, r alerts.Run, until time.Time) error
 	Known(ctx context.Context, feedID int64, keys []string) (map[string]alerts.KnownRecord, error)
 	Records(ctx context.Context, feedID int64, keys []string) (map[string]alerts.Record, error)
-	Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.Record, until time.Time) error
+	Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error
+	Staged(ctx context.Context, r alerts.Run, after, limit int) ([]alerts.Staged, error)
 	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
 	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
 	JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error
-	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, now time.Time, lease time.Duration) (done bool, err error)
+	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error
 	FinishRun(ctx context.Context, r alerts.Run, etag, lastModified string, now time.Time) (alerts.Run, error)
 	Held(ctx context.Context, f alerts.Feed, now time.Time, yield func([]alerts.Event) error) error
 	Notice(ctx context.Context, key, text string, now time.Time) error
@@ -216,6 +217,7 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 	}
 	if fault == "" {
 		in := newIntake(s, run)
+		defer in.wait()
 		err := d.Read(adapter.Name, data, func(row feed.Row) error { return in.add(ctx, row) })
 		var b *feed.BrokenError
 		switch {
@@ -226,7 +228,7 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 		case err != nil:
 			return run, err
 		}
-		if err := in.flush(ctx); err != nil {
+		if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
 			return run, err
 		}
 		run.Counts = in.counts
@@ -266,15 +268,36 @@ func (s *Stage) judged(ctx context.Context, run *alerts.Run, f alerts.Feed) erro
 	return nil
 }
 
+// applyBatch is how many staged rows one transaction applies.
+const applyBatch = 500
+
 // apply applies what is staged, batch by batch, and finishes the run.
 func (s *Stage) apply(ctx context.Context, run alerts.Run, f alerts.Feed, etag, lastModified string) (alerts.Run, error) {
-	for {
-		done, err := s.Store.ApplyBatch(ctx, run, f, s.Now(), s.lease())
-		if err != nil {
-			return run, err
+	// The next batch is read while one is applied.
+	type read struct {
+		rows []alerts.Staged
+		err  error
+	}
+	ahead := func(after int) <-chan read {
+		next := make(chan read, 1)
+		go func() {
+			rows, err := s.Store.Staged(ctx, run, after, applyBatch)
+			next <- read{rows, err}
+		}()
+		return next
+	}
+	for next := ahead(-1); ; {
+		batch := <-next
+		if batch.err != nil {
+			return run, batch.err
 		}
-		if done {
+		if len(batch.rows) == 0 {
 			break
+		}
+		next = ahead(batch.rows[len(batch.rows)-1].Ord)
+		if err := s.Store.ApplyBatch(ctx, run, f, batch.rows, s.Now(), s.lease()); err != nil {
+			<-next
+			return run, err
 		}
 	}
 	run, err := s.Store.FinishRun(ctx, run, etag, lastModified, s.Now())

@@ -399,17 +399,16 @@ func (m *mortal) StartRun(ctx context.Context, r alerts.Run, now time.Time, leas
 	return got, err
 }
 
-func (m *mortal) Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.Record, until time.Time) error {
-	return m.do(func() error { return m.Store.Stage(ctx, r, ord, rows, until) })
+func (m *mortal) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error {
+	return m.do(func() error { return m.Store.Stage(ctx, r, rows, until) })
 }
 
 func (m *mortal) JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error {
 	return m.do(func() error { return m.Store.JudgeRun(ctx, r, now, lease) })
 }
 
-func (m *mortal) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, now time.Time, lease time.Duration) (done bool, err error) {
-	err = m.do(func() error { done, err = m.Store.ApplyBatch(ctx, r, f, now, lease); return err })
-	return done, err
+func (m *mortal) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error {
+	return m.do(func() error { return m.Store.ApplyBatch(ctx, r, f, rows, now, lease) })
 }
 
 func (m *mortal) FinishRun(ctx context.Context, r alerts.Run, etag, lastModified string, now time.Time) (got alerts.Run, err error) {

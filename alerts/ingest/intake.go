@@ -20,6 +20,7 @@ type intake struct {
 	index  map[string]int    // of rows, by source key
 	seen   map[string]string // hash of every row so far, by source key
 	staged int
+	store  <-chan error // what became of the batch that is being stored; nil when none is
 	faults []alerts.Fault
 	kept   int // faults stored
 }
@@ -106,7 +107,7 @@ func (in *intake) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var fresh []alerts.Record
+	var fresh []alerts.Staged
 	var different []string // keys of rows that are stored and may say something else
 	for i := range in.rows {
 		r := &in.rows[i]
@@ -121,7 +122,7 @@ func (in *intake) flush(ctx context.Context) error {
 		case stored:
 			different = append(different, r.SourceKey)
 		default:
-			fresh = append(fresh, *r)
+			fresh = append(fresh, alerts.Staged{Hash: hash, Record: *r})
 			if !twice {
 				in.counts.New++
 				in.counts.Newsworthy += in.newsworthy(nil, &r.Details)
@@ -137,16 +138,32 @@ func (in *intake) flush(ctx context.Context) error {
 	if len(fresh) == 0 {
 		return in.stage.Store.HoldRun(ctx, in.run, in.stage.Now().Add(in.stage.lease()))
 	}
-	if err := in.stage.Store.Stage(ctx, in.run, in.staged, fresh, in.stage.Now().Add(in.stage.lease())); err != nil {
+	for i := range fresh {
+		fresh[i].Ord = in.staged
+		in.staged++
+	}
+	if err := in.wait(); err != nil {
 		return err
 	}
-	in.staged += len(fresh)
+	stored := make(chan error, 1)
+	go func() { stored <- in.stage.Store.Stage(ctx, in.run, fresh, in.stage.Now().Add(in.stage.lease())) }()
+	in.store = stored
 	return nil
+}
+
+// wait returns when nothing is being stored any more. Rows are read and compared
+// while those before them are stored.
+func (in *intake) wait() error {
+	if in.store == nil {
+		return nil
+	}
+	defer func() { in.store = nil }()
+	return <-in.store
 }
 
 // overlay lays rows over what is stored of them, so that what an adapter does not
 // supply stays, and picks those that still differ.
-func (in *intake) overlay(ctx context.Context, keys []string, known map[string]alerts.KnownRecord, fresh *[]alerts.Record) error {
+func (in *intake) overlay(ctx context.Context, keys []string, known map[string]alerts.KnownRecord, fresh *[]alerts.Staged) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -158,17 +175,18 @@ func (in *intake) overlay(ctx context.Context, keys []string, known map[string]a
 		was, ok := stored[key]
 		row := in.rows[in.index[key]]
 		if !ok {
-			*fresh = append(*fresh, row)
+			*fresh = append(*fresh, alerts.Staged{Hash: row.Hash(), Record: row})
 			continue
 		}
 		next := was.Overlay(row)
-		if next.Hash() == known[key].Hash {
+		hash := next.Hash()
+		if hash == known[key].Hash {
 			in.counts.Unchanged++
 			continue
 		}
 		in.counts.Changed++
 		in.counts.Newsworthy += in.newsworthy(&was.Details, &next.Details)
-		*fresh = append(*fresh, next)
+		*fresh = append(*fresh, alerts.Staged{Hash: hash, Record: next})
 	}
 	return nil
 }

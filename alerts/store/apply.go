@@ -17,36 +17,26 @@ import (
 // This file applies judged runs to the applications, and tells or silences what was
 // held. A change, its event and the event's number commit together.
 
-// applyBatch is how many staged rows one transaction applies.
-const applyBatch = 500
-
-// ApplyBatch applies the next staged rows of a run. It reports whether nothing is
-// left to apply, and may be repeated after any failure. It extends the run's lease.
-func (s *Store) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, now time.Time, lease time.Duration) (done bool, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+// ApplyBatch applies staged rows of a run, which are the next in order, in one
+// transaction. It may be repeated after any failure, and extends the run's lease.
+func (s *Store) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if err := holdRun(ctx, tx, r, now.Add(lease)); err != nil {
 			return err
 		}
-		staged, err := stagedRows(ctx, tx, r, applyBatch)
-		if err != nil {
-			return err
-		}
-		if done = len(staged) < applyBatch; len(staged) == 0 {
-			return nil
-		}
 		b := &batch{store: s, tx: tx, run: r, feed: f, now: now, telling: alerts.Telling{
 			Silent: r.Silent, Held: r.Verdict == alerts.VerdictHeld, Today: alerts.DateOf(now), HorizonDays: f.HorizonDays}}
-		if err := b.load(ctx, staged); err != nil {
+		if err := b.load(ctx, rows); err != nil {
 			return err
 		}
-		for _, row := range staged {
-			b.apply(row)
+		for i := range rows {
+			b.apply(&rows[i])
 		}
 		events, err := b.save(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM staged WHERE run_id = $1 AND ord <= $2`, r.ID, staged[len(staged)-1].ord)
+		_, err = tx.ExecContext(ctx, `DELETE FROM staged WHERE run_id = $1 AND ord <= $2`, r.ID, rows[len(rows)-1].Ord)
 		if err != nil {
 			return err
 		}
@@ -56,23 +46,9 @@ func (s *Store) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, now
 		return s.writeEvents(ctx, tx, events) // numbers last
 	})
 	if err != nil {
-		return false, fmt.Errorf("apply rows of the run: %w", err)
+		return fmt.Errorf("apply rows of the run: %w", err)
 	}
-	return done, nil
-}
-
-// A stagedRow is one row as it was staged.
-type stagedRow struct {
-	ord int
-	alerts.Record
-	hash string
-}
-
-func stagedRows(ctx context.Context, tx *sql.Tx, r alerts.Run, limit int) ([]stagedRow, error) {
-	return collect(ctx, tx, func(rows *sql.Rows) (row stagedRow, err error) {
-		row.FeedID = r.FeedID
-		return row, rows.Scan(&row.ord, &row.SourceKey, &row.Authority, &row.Supplied, asJSON[alerts.Details]{&row.Details}, &row.hash)
-	}, `SELECT ord, source_key, authority, supplied, details, hash FROM staged WHERE run_id = $1 ORDER BY ord LIMIT $2`, r.ID, limit)
+	return nil
 }
 
 // A batch is the applications that a transaction touches, as they are becoming.
@@ -123,11 +99,12 @@ type ranked struct {
 
 // load reads the applications that the rows belong to, and locks their
 // authorities, so that no other feed of the same ones applies meanwhile.
-func (b *batch) load(ctx context.Context, staged []stagedRow) error {
+func (b *batch) load(ctx context.Context, staged []alerts.Staged) error {
 	b.byKey, b.byRef = map[string]*application{}, map[[2]string]*application{}
 	var keys []string
 	references := map[string][]string{} // by authority
-	for _, row := range staged {
+	for i := range staged {
+		row := &staged[i]
 		keys = append(keys, row.SourceKey)
 		references[row.Authority] = append(references[row.Authority], alerts.ReferenceKey(row.Details.Reference))
 	}
@@ -226,7 +203,7 @@ func (b *batch) applications(ctx context.Context, ids []int64) (map[int64]*appli
 // apply merges one row into its application and collects what that gives rise to.
 // A record keeps to its application; a new one joins the application of its
 // reference, or begins one.
-func (b *batch) apply(row stagedRow) {
+func (b *batch) apply(row *alerts.Staged) {
 	ref := [2]string{row.Authority, alerts.ReferenceKey(row.Details.Reference)}
 	a := b.byKey[row.SourceKey]
 	if a == nil {
@@ -245,7 +222,7 @@ func (b *batch) apply(row stagedRow) {
 		a.touched = true
 		b.touched = append(b.touched, a)
 	}
-	a.put(ranked{Record: row.Record, precedence: b.feed.Precedence, runID: b.run.ID, hash: row.hash, changed: true})
+	a.put(ranked{Record: row.Record, precedence: b.feed.Precedence, runID: b.run.ID, hash: row.Hash, changed: true})
 
 	records := make([]alerts.Record, len(a.records))
 	for i, r := range a.records {

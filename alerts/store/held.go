@@ -11,6 +11,9 @@ import (
 
 // This file is what becomes of held events: looked at, released, or discarded.
 
+// heldBatch is how many applications are looked at or released at a time.
+const heldBatch = 500
+
 // heldOf picks the applications that wait because of runs of a feed.
 const heldOf = `SELECT DISTINCT e.application_id FROM event e JOIN run r ON r.id = e.run_id WHERE e.state = 'held' AND r.feed_id = $1`
 
@@ -19,7 +22,7 @@ const heldOf = `SELECT DISTINCT e.application_id FROM event e JOIN run r ON r.id
 func (s *Store) Held(ctx context.Context, f alerts.Feed, now time.Time, yield func([]alerts.Event) error) error {
 	after := int64(0)
 	for {
-		ids, err := collect(ctx, s.read, scanInt, heldOf+` AND e.application_id > $2 ORDER BY e.application_id LIMIT $3`, f.ID, after, applyBatch)
+		ids, err := collect(ctx, s.read, scanInt, heldOf+` AND e.application_id > $2 ORDER BY e.application_id LIMIT $3`, f.ID, after, heldBatch)
 		if err != nil {
 			return fmt.Errorf("list the held applications: %w", err)
 		}
@@ -72,7 +75,7 @@ func (s *Store) Release(ctx context.Context, f alerts.Feed, now time.Time) (even
 	for {
 		var left int
 		err := s.inTx(ctx, func(tx *sql.Tx) error {
-			ids, err := collect(ctx, tx, scanInt, heldOf+` ORDER BY e.application_id LIMIT $2`, f.ID, applyBatch)
+			ids, err := collect(ctx, tx, scanInt, heldOf+` ORDER BY e.application_id LIMIT $2`, f.ID, heldBatch)
 			if left = len(ids); err != nil || left == 0 {
 				return err
 			}

@@ -127,9 +127,9 @@ func records(ctx context.Context, q querier, feedID int64, keys []string) (map[s
 	return out, nil
 }
 
-// Stage keeps rows of a run that say something new until the run is judged; ord is
-// the place of the first among all that are staged. It extends the run's lease.
-func (s *Store) Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.Record, until time.Time) error {
+// Stage keeps rows of a run that say something new until the run is judged. It
+// extends the run's lease.
+func (s *Store) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if err := holdRun(ctx, tx, r, until); err != nil {
 			return err
@@ -137,7 +137,7 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.
 		values := make([][]any, len(rows))
 		for i := range rows {
 			row := &rows[i]
-			values[i] = []any{r.ID, ord + i, row.SourceKey, row.Authority, int64(row.Supplied), asJSON[alerts.Details]{&row.Details}, row.Hash()}
+			values[i] = []any{r.ID, row.Ord, row.SourceKey, row.Authority, int64(row.Supplied), asJSON[alerts.Details]{&row.Details}, row.Hash}
 		}
 		return s.dialect.insert(ctx, tx, "staged", []string{"run_id", "ord", "source_key", "authority", "supplied", "details", "hash"}, values, "")
 	})
@@ -147,7 +147,20 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, ord int, rows []alerts.
 	return nil
 }
 
-// Quarantine keeps what is wrong with rows of a run; ord is as for Stage.
+// Staged returns the rows of a run that follow the given place and are still to be
+// applied, at most limit of them.
+func (s *Store) Staged(ctx context.Context, r alerts.Run, after, limit int) ([]alerts.Staged, error) {
+	rows, err := collect(ctx, s.read, func(rows *sql.Rows) (row alerts.Staged, err error) {
+		row.FeedID = r.FeedID
+		return row, rows.Scan(&row.Ord, &row.SourceKey, &row.Authority, &row.Supplied, asJSON[alerts.Details]{&row.Details}, &row.Hash)
+	}, `SELECT ord, source_key, authority, supplied, details, hash FROM staged WHERE run_id = $1 AND ord > $2 ORDER BY ord LIMIT $3`, r.ID, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read what the run staged: %w", err)
+	}
+	return rows, nil
+}
+
+// Quarantine keeps what is wrong with rows of a run; ord is the place of the first among all.
 func (s *Store) Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error {
 	values := make([][]any, len(faults))
 	for i, f := range faults {
