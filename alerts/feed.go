@@ -44,6 +44,10 @@ type Run struct {
 	Feed       string // slug
 	Period     string // unique within the feed, so that two processes never do it twice: a scheduled time, or an import's own key
 	Source     string // URL or file name, without credentials
+	Adapter    string // by which it is read
+	// Incremental says that only what had changed was asked for, so that the number of
+	// rows means nothing.
+	Incremental bool
 	Silent     bool   // first import or backfill: its events are born silenced
 	Verdict    Verdict
 	Reason     string // for a person, unless complete
@@ -98,15 +102,18 @@ func Judge(run Run, fault string, history []Run) (Verdict, string) {
 	c := run.Counts
 	good := c.Rows - c.Quarantined
 	previous := 0
-	if len(history) > 0 {
-		previous = history[0].Rows
+	for _, r := range history {
+		if r.Adapter == run.Adapter && !r.Incremental {
+			previous = r.Rows
+			break
+		}
 	}
 	switch {
 	case good == 0 && fault != "":
 		return VerdictFailed, fault
 	case c.Quarantined*2 > c.Rows:
 		return VerdictFailed, "most of the rows have a fault: is the column map right?"
-	case good == 0:
+	case good == 0 && !run.Incremental:
 		return VerdictFailed, "the source has not a single application in it"
 	}
 	if limit := floodLimit(history); !run.Silent && c.Newsworthy > limit {
@@ -115,7 +122,7 @@ func Judge(run Run, fault string, history []Run) (Verdict, string) {
 	switch {
 	case fault != "":
 		return VerdictPartial, fault
-	case good*10 < previous*8:
+	case !run.Incremental && good*10 < previous*8:
 		return VerdictPartial, fmt.Sprintf("it has %d applications where it had %d before; what is missing is kept", good, previous)
 	}
 	return VerdictComplete, ""

@@ -150,6 +150,12 @@ func (t *transverseMercator) inverse(e, n float64) (lat, lon float64) {
 
 var nationalGrid = newTransverseMercator(airy1830, 0.9996012717, 49, -2, 400000, -100000)
 
+// FromWebMercator converts the coordinates of web maps (EPSG:3857), in metres, to
+// WGS84.
+func FromWebMercator(x, y float64) Point {
+	return Point{Lon: x / wgs84A / radians, Lat: math.Atan(math.Sinh(y/wgs84A)) / radians}
+}
+
 // FromBNG converts eastings and northings of the British National Grid
 // (EPSG:27700), in metres, to WGS84. The change of datum is Ordnance Survey's
 // seven-parameter Helmert transformation, so the answer is within 5 m of the

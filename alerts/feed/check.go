@@ -27,6 +27,7 @@ type Report struct {
 	Earliest   alerts.Date    `json:"earliest"`   // received
 	Latest     alerts.Date    `json:"latest"`
 	Codes      []CodeUse      `json:"codes"`
+	Characters []CharacterUse `json:"characters"` // unusual ones: a sign that the encoding is wrong
 	Faults     []alerts.Fault `json:"faults"` // the first MaxFaults
 	Broken     string         `json:"broken"` // why it could not be read to its end; empty when it was
 }
@@ -42,6 +43,41 @@ type CodeUse struct {
 	Meaning string `json:"meaning"`
 	Mapped  bool   `json:"mapped"`
 	Count   int    `json:"count"`
+}
+
+// A CharacterUse is a character that English text rarely has, how often it occurs
+// and where for example.
+type CharacterUse struct {
+	Character string `json:"character"`
+	Count     int    `json:"count"`
+	Example   string `json:"example"` // the word
+}
+
+// usualCharacters are those beyond ASCII that English, Welsh and planning text have.
+const usualCharacters = "£€§©®°±²³µ·º¼½¾×÷ÀÁÂÄÇÈÉÊËÌÍÎÏÑÒÓÔÖÙÚÛÜàáâäãåæçèéêëìíîïñòóôöøùúûüýÿŵŷŴŶ–—‘’“”•…™⅓⅔⅛⅜⅝⅞≤≥−"
+
+// words counts the unusual characters of a text.
+func (r *Report) words(text string) {
+	for _, c := range text {
+		if c < 0x7f || strings.ContainsRune(usualCharacters, c) {
+			continue
+		}
+		i := slices.IndexFunc(r.Characters, func(u CharacterUse) bool { return u.Character == string(c) })
+		if i < 0 {
+			if len(r.Characters) == 50 {
+				continue
+			}
+			i = len(r.Characters)
+			example := ""
+			for word := range strings.FieldsSeq(text) {
+				if example == "" && strings.ContainsRune(word, c) {
+					example = alerts.Line(word, 40)
+				}
+			}
+			r.Characters = append(r.Characters, CharacterUse{Character: string(c), Example: example})
+		}
+		r.Characters[i].Count++
+	}
 }
 
 // Unmapped lists the codes that the declaration does not know.
@@ -91,6 +127,8 @@ func (r *Report) add(row Row, seen map[string]bool, uses map[Code]*CodeUse) {
 	}
 	seen[row.Record.SourceKey] = true
 	d := &row.Record.Details
+	r.words(d.Description)
+	r.words(d.Address)
 	if d.Site.Located() {
 		r.Located++
 	}
@@ -114,7 +152,10 @@ func (r *Report) add(row Row, seen map[string]bool, uses map[Code]*CodeUse) {
 		status += " " + string(d.Decision)
 	}
 	decision := string(d.Decision)
-	if decision == "" {
+	switch {
+	case decision == "" && d.Status == alerts.StatusWithdrawn && d.StatusRaw == "":
+		decision = "withdrawn"
+	case decision == "":
 		decision = "none"
 	}
 	for _, c := range []struct{ field, raw, meaning string }{
@@ -176,6 +217,12 @@ func (r *Report) String() string {
 			line("  %-12s %5d  %s", use.Code, use.Count, use.Meaning)
 		} else {
 			line("  %-12s %5d  NOT MAPPED", use.Code, use.Count)
+		}
+	}
+	if len(r.Characters) > 0 {
+		line("unusual characters: is the encoding right?")
+		for _, u := range r.Characters[:min(len(r.Characters), 10)] {
+			line("  %-12s %5d  as in %s", fmt.Sprintf("%s U+%04X", u.Character, []rune(u.Character)[0]), u.Count, u.Example)
 		}
 	}
 	if len(r.Faults) > 0 {

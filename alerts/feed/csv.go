@@ -6,14 +6,13 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sitenotice/sitenotice/alerts"
 )
 
-// readCSV reads comma-separated values with a header row. Columns are found by
-// name, whatever their order and case. Blank rows are skipped; so are title rows
-// above the header.
+// readCSV reads comma-separated values with a header row.
 func readCSV(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) error {
 	charset, err := decoderOf(a.Encoding)
 	if err != nil {
@@ -21,67 +20,126 @@ func readCSV(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) e
 	}
 	in := csv.NewReader(io.MultiReader(&lineEnds{r: r}, strings.NewReader("\n"+endOfFile+"\n")))
 	in.FieldsPerRecord, in.LazyQuotes, in.ReuseRecord = -1, true, true
-	header, err := findHeader(a, in)
-	if err != nil {
-		return err
-	}
-	row := &csvRow{columns: make(map[string]int, len(a.Columns)), decode: func(s string) string { return decode(s, charset) }}
-	for _, column := range a.Columns {
-		row.columns[column] = slices.Index(header, columnKey(column))
-	}
-	var held []string // a row with too few cells: the last one of a file that was cut off must not be used
-	heldLine := 0
-	for {
+	next := func() (int, []string, error) {
 		record, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			if held != nil {
-				return broken("the file seems to be cut off: its last row, line %d, has %d cells instead of %d", heldLine, len(held), len(header))
-			}
-			return nil
+		if errors.Is(err, io.EOF) || err == nil && record[0] == endOfFile {
+			return 0, nil, io.EOF
 		}
 		if err != nil {
-			return broken("the file breaks off or is no CSV: %v", err)
-		}
-		if blank(record) || record[0] == endOfFile {
-			continue
+			return 0, nil, broken("the file breaks off or is no CSV: %v", err)
 		}
 		line, _ := in.FieldPos(0)
 		if strings.Contains(record[len(record)-1], endOfFile) {
-			return broken("the file seems to be cut off: the quotation in its last row, line %d, has no end", line)
+			return line, nil, broken("the file seems to be cut off: the quotation in its last row, line %d, has no end", line)
 		}
-		if held != nil {
-			row.record = held
-			if err := yield(heldLine, row); err != nil {
-				return err
-			}
-			held = nil
-		}
-		if len(record) < len(header) {
-			held, heldLine = slices.Clone(record), line
-			continue
-		}
-		row.record = record
-		if err := yield(line, row); err != nil {
-			return err
-		}
+		return line, record, nil
 	}
+	return readTable(a, next, func(s string) string { return decode(s, charset) }, false, yield)
 }
 
 // endOfFile is a row that is put behind the last one. A quotation that is not
 // closed, which the reader takes for a cell all the same, swallows it.
 const endOfFile = "\x00end of file\x00"
 
+// readTable reads rows with a header above them, which next gives until io.EOF.
+// Columns are found by name, whatever their order and case. Blank rows are skipped;
+// so are title rows above the header. A last row that holds nothing but the number
+// of rows is what it says: the file is whole only if it is right.
+//
+// ragged tables, as spreadsheets are, leave out empty cells at the end of a row. In
+// others a last row with too few cells is one that was cut off, and is not used.
+func readTable(a *Adapter, next func() (line int, record []string, err error), decode func(string) string, ragged bool, yield func(line int, c cells) error) error {
+	header, err := findHeader(a, next)
+	if err != nil {
+		return err
+	}
+	row := &tableRow{columns: map[string]int{}, decode: decode}
+	for _, text := range a.Columns {
+		for _, column := range parseExpression(text).columns() {
+			row.columns[column] = slices.Index(header, columnKey(column))
+		}
+	}
+	for column := range a.Shifted {
+		row.columns[column] = slices.Index(header, columnKey(column))
+	}
+	var held []string // a row that must not be used if it is the last one
+	heldLine, rows := 0, 0
+	use := func(line int, record []string) error {
+		rows++
+		row.record = record
+		return yield(line, row)
+	}
+	for {
+		line, record, err := next()
+		if errors.Is(err, io.EOF) {
+			n, isCount := rowCount(held)
+			switch {
+			case held == nil || isCount && n == rows:
+				return nil
+			case isCount:
+				return broken("the file says at its end that it has %d rows, but %d are there", n, rows)
+			}
+			return broken("the file seems to be cut off: its last row, line %d, has %d cells instead of %d", heldLine, len(held), len(header))
+		}
+		_, isCount := rowCount(held)
+		if err != nil && !isCount {
+			return err
+		}
+		if err == nil && blank(record) {
+			continue
+		}
+		if held != nil {
+			if err := use(heldLine, held); err != nil {
+				return err
+			}
+			held = nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, isCount := rowCount(record); isCount && rows > 0 && len(header) > 1 || !ragged && len(record) < len(header) {
+			held, heldLine = slices.Clone(record), line
+			continue
+		}
+		if err := use(line, record); err != nil {
+			return err
+		}
+	}
+}
+
+// rowCount reports whether a row has a single filled cell with a whole number in
+// it, and which.
+func rowCount(record []string) (n int, ok bool) {
+	for _, cell := range record {
+		if cell = strings.TrimSpace(cell); cell == "" {
+			continue
+		}
+		if ok {
+			return 0, false
+		}
+		var err error
+		if n, err = strconv.Atoi(cell); err != nil {
+			return 0, false
+		}
+		ok = true
+	}
+	return n, ok
+}
+
 // titleRows is how many rows may stand above the header.
 const titleRows = 5
 
 // findHeader reads up to and including the header row: the first that names the
 // column of the reference. It fails when a column that is mapped is not there.
-func findHeader(a *Adapter, in *csv.Reader) ([]string, error) {
+func findHeader(a *Adapter, next func() (int, []string, error)) ([]string, error) {
 	var first []string
 	for range titleRows {
-		record, err := in.Read()
-		if err != nil || record[0] == endOfFile {
+		_, record, err := next()
+		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err != nil {
+			return nil, err
 		}
 		header := make([]string, len(record))
 		for i, name := range record {
@@ -90,18 +148,19 @@ func findHeader(a *Adapter, in *csv.Reader) ([]string, error) {
 		if first == nil {
 			first = slices.Clone(record)
 		}
-		if !slices.Contains(header, columnKey(a.Columns["reference"])) {
+		has := func(column string) bool { return slices.Contains(header, columnKey(column)) }
+		if _, lacks := parseExpression(a.Columns["reference"]).lacks(has); lacks {
 			continue
 		}
 		var absent []string
-		for _, column := range a.Columns {
-			if !slices.Contains(header, columnKey(column)) {
+		for _, text := range a.Columns {
+			if column, lacks := parseExpression(text).lacks(has); lacks {
 				absent = append(absent, column)
 			}
 		}
 		if len(absent) > 0 {
 			slices.Sort(absent)
-			return nil, broken("the column %s is not in the file; it has %s", strings.Join(absent, ", "), excerpt(record))
+			return nil, broken("the column %s is not in the file; it has %s", strings.Join(slices.Compact(absent), ", "), excerpt(record))
 		}
 		return header, nil
 	}
@@ -124,13 +183,13 @@ func blank(record []string) bool {
 	return !slices.ContainsFunc(record, func(s string) bool { return strings.TrimSpace(s) != "" })
 }
 
-type csvRow struct {
+type tableRow struct {
 	columns map[string]int
 	record  []string
 	decode  func(string) string
 }
 
-func (r *csvRow) cell(column string) string {
+func (r *tableRow) cell(column string) string {
 	i, ok := r.columns[column]
 	if !ok || i < 0 || i >= len(r.record) {
 		return ""

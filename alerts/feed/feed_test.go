@@ -145,7 +145,7 @@ func TestAPlaceComesFromTheBestThatARowHas(t *testing.T) {
 		{"zeros", "0,0,0,0,", alerts.MethodNone, 0, 0, false},
 		{"zeros, and grid", "0,0,528800,184100,", alerts.MethodPoint, -0.1441, 51.5411, false},
 		{"abroad", "2.35,48.86,,,", alerts.MethodNone, 0, 0, true},
-		{"swapped", "51.5390,-0.1426,,,", alerts.MethodNone, 0, 0, true},
+		{"swapped", "51.5390,-0.1426,,,", alerts.MethodPoint, -0.1426, 51.5390, false}, // which cannot be anything else in the United Kingdom
 		{"grid as degrees", "528800,184100,,,", alerts.MethodNone, 0, 0, true},
 		{"nothing", ",,,,", alerts.MethodNone, 0, 0, false},
 		{"a broken boundary and a point", "-0.1426,51.5390,,,POLYGON((", alerts.MethodPoint, -0.1426, 51.5390, false},

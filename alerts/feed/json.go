@@ -7,60 +7,115 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 )
 
 // readJSON reads a list of objects, which stands at the path that the adapter
 // names, or is the whole document. Objects are read one at a time.
 func readJSON(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) error {
-	return readObjects(r, a.Records, func(n int, object map[string]any) error { return yield(n, jsonRow(object)) })
+	return readObjects(r, a.Records, nil, func(n int, object map[string]any) error { return yield(n, jsonRow(within(object, a.Inside))) })
+}
+
+// within returns the object at a path in another one.
+func within(object map[string]any, path string) map[string]any {
+	if path == "" {
+		return object
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		object, _ = object[name].(map[string]any)
+	}
+	return object
 }
 
 // readGeoJSON reads the features of a FeatureCollection. Columns name properties;
 // the geometry is the site.
-func readGeoJSON(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) error {
-	return readObjects(r, "features", func(n int, feature map[string]any) error { return yield(n, geoJSONRow(feature)) })
+func readGeoJSON(_ *Adapter, r *bufio.Reader, yield func(line int, c cells) error) error {
+	return readObjects(r, "features", nil, func(n int, feature map[string]any) error { return yield(n, geoJSONRow(feature)) })
 }
 
-// readObjects calls yield for each object of the list at path.
-func readObjects(r *bufio.Reader, path string, yield func(n int, object map[string]any) error) error {
+// readObjects calls yield for each object of the list at path; a path of "." is a
+// document that is one record. What is said beside the lists goes to aside, when it
+// is short: how many records there are, where the next page is.
+func readObjects(r *bufio.Reader, path string, aside map[string]any, yield func(n int, object map[string]any) error) error {
 	if bom, _ := r.Peek(3); string(bom) == "\xef\xbb\xbf" {
 		r.Discard(3)
 	}
 	dec := json.NewDecoder(r)
 	dec.UseNumber()
+	n := 0
+	if path == anyDocument {
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return brokenJSON(err, 1)
+		}
+		switch value := value.(type) {
+		case map[string]any:
+			maps.Copy(aside, value)
+		case []any:
+			for i, v := range value {
+				aside[strconv.Itoa(i)] = v
+			}
+		}
+		if problem := aside["error"]; problem != nil {
+			return broken("the source answers with an error: %s", excerpt([]string{text(problem)}))
+		}
+		return nil
+	}
+	if path == "." {
+		n = 1
+		var object map[string]any
+		if err := dec.Decode(&object); err != nil {
+			return brokenJSON(err, n)
+		}
+		if problem, ok := object["error"]; ok && problem != nil {
+			return broken("the source answers with an error: %s", excerpt([]string{text(problem)}))
+		}
+		return yield(n, object)
+	}
+	d := descent{dec: dec, aside: aside, list: func() error {
+		for dec.More() {
+			n++
+			var object map[string]any
+			if err := dec.Decode(&object); err != nil {
+				var wrongType *json.UnmarshalTypeError
+				if !errors.As(err, &wrongType) {
+					return brokenJSON(err, n)
+				}
+				object = nil // not an object: the mapping finds no reference in it and says so
+			}
+			if err := yield(n, object); err != nil {
+				return yielded{err}
+			}
+		}
+		_, err := dec.Token()
+		return err
+	}}
 	var steps []string
 	if path != "" {
 		steps = strings.Split(path, ".")
 	}
-	if err := descend(dec, steps); err != nil {
-		return brokenJSON(err, 0)
+	err := d.descend(steps, "")
+	var mine yielded
+	if errors.As(err, &mine) {
+		return mine.error
 	}
-	n := 0
-	for dec.More() {
-		n++
-		var object map[string]any
-		if err := dec.Decode(&object); err != nil {
-			var wrongType *json.UnmarshalTypeError
-			if errors.As(err, &wrongType) {
-				object = nil // not an object: the mapping finds no reference in it and says so
-			} else {
-				return brokenJSON(err, n)
-			}
-		}
-		if err := yield(n, object); err != nil {
-			return err
-		}
-	}
-	// The rest must be there, or the answer was cut off.
-	for {
-		if _, err := dec.Token(); errors.Is(err, io.EOF) {
+	if err == nil { // the rest must be there, or the answer was cut off
+		if _, err = dec.Token(); errors.Is(err, io.EOF) {
 			return nil
-		} else if err != nil {
-			return brokenJSON(err, n)
 		}
 	}
+	return brokenJSON(err, n)
 }
+
+// anyDocument is the path of a short document without records, which goes to aside
+// as a whole.
+const anyDocument = "*"
+
+// yielded marks an error that is not the source's.
+type yielded struct{ error }
 
 func brokenJSON(err error, n int) error {
 	var b *BrokenError
@@ -73,9 +128,18 @@ func brokenJSON(err error, n int) error {
 	return broken("the data is no JSON, near record %d: %v", n, err)
 }
 
-// descend reads up to the opening bracket of the list at path.
-func descend(dec *json.Decoder, path []string) error {
-	token, err := dec.Token()
+// A descent reads a document down to the list of records, and on to its end.
+type descent struct {
+	dec   *json.Decoder
+	aside map[string]any // nil when nobody asks
+	list  func() error   // reads the list, after its opening bracket
+}
+
+// maxAside is the most bytes of a value beside the records that is looked at.
+const maxAside = 64 << 10
+
+func (d *descent) descend(path []string, at string) error {
+	token, err := d.dec.Token()
 	if err != nil {
 		return err
 	}
@@ -83,33 +147,50 @@ func descend(dec *json.Decoder, path []string) error {
 		if token != json.Delim('[') {
 			return broken("the data is not a list of records; name the path to the list with \"records\"")
 		}
-		return nil
+		return d.list()
 	}
 	if token != json.Delim('{') {
 		return broken("the data has no %q", path[0])
 	}
 	var names []string
-	for dec.More() {
-		name, err := dec.Token()
+	found := false
+	for d.dec.More() {
+		token, err := d.dec.Token()
 		if err != nil {
 			return err
 		}
-		if name == path[0] {
-			return descend(dec, path[1:])
+		name := fmt.Sprint(token)
+		if name == path[0] && !found {
+			found = true
+			if err := d.descend(path[1:], at+name+"."); err != nil {
+				return err
+			}
+			continue
 		}
-		names = append(names, fmt.Sprint(name))
+		names = append(names, name)
 		var skipped json.RawMessage
-		if err := dec.Decode(&skipped); err != nil {
+		if err := d.dec.Decode(&skipped); err != nil {
 			return err
 		}
-		if name == "error" || name == "errors" {
+		if (name == "error" || name == "errors") && !slices.Contains([]string{"null", "[]", "{}", "false", `""`}, string(bytes.TrimSpace(skipped))) {
 			return broken("the source answers with an error: %s", excerpt([]string{string(bytes.TrimSpace(skipped))}))
 		}
+		if d.aside != nil && len(skipped) <= maxAside {
+			var value any
+			dec := json.NewDecoder(bytes.NewReader(skipped))
+			dec.UseNumber()
+			if dec.Decode(&value) == nil {
+				d.aside[at+name] = value
+			}
+		}
 	}
-	if _, err := dec.Token(); err != nil {
+	if _, err := d.dec.Token(); err != nil {
 		return err
 	}
-	return broken("the data has no %q; it has %s", path[0], excerpt(names))
+	if !found {
+		return broken("the data has no %q; it has %s", path[0], excerpt(names))
+	}
+	return nil
 }
 
 type jsonRow map[string]any
@@ -139,8 +220,15 @@ func textAt(object map[string]any, path string) string {
 		if !found {
 			return ""
 		}
-		inner, _ := object[name].(map[string]any)
-		return textAt(inner, rest)
+		switch inner := object[name].(type) {
+		case map[string]any:
+			return textAt(inner, rest)
+		case []any: // "locations.0.address"
+			if n, err := strconv.Atoi(strings.SplitN(rest, ".", 2)[0]); err == nil && n >= 0 && n < len(inner) {
+				return textAt(map[string]any{strconv.Itoa(n): inner[n]}, rest)
+			}
+		}
+		return ""
 	}
 	return text(value)
 }

@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/url"
@@ -23,47 +24,48 @@ var dateFields = map[string]bool{"received": true, "valid": true, "comments_from
 // A mapping turns rows into records as one adapter declares. It is compiled once
 // and used for every row.
 type mapping struct {
-	adapter  *Adapter
-	meaning  *meaning
-	slug     string // of the authority
-	missing  map[string]bool
-	fields   []fieldMap
-	supplied alerts.Field
-	key      string // column of the source key
+	adapter   *Adapter
+	meaning   *meaning
+	authority string            // slug, of a feed of one authority
+	slugs     map[string]string // of a feed of several, by how rows write them
+	missing   map[string]bool
+	columns   map[string]expression // by field or place
+	fields    []fieldMap
+	supplied  alerts.Field
+	shifted   map[string]map[string]bool // column → cells that show that the row has shifted
+	key       expression                 // of the source key
 }
 
-// A fieldMap fills one field from one column.
+// A fieldMap fills one field from one expression.
 type fieldMap struct {
 	name   string
-	column string
+	from   expression
 	layout string // of dates
 	set    func(d *alerts.Details, value string)
 }
 
 // setters write the fields that are plain text.
 var setters = map[string]func(d *alerts.Details, v string){
-	"reference":       func(d *alerts.Details, v string) { d.Reference = v },
-	"address":         func(d *alerts.Details, v string) { d.Address = v },
-	"postcode":        func(d *alerts.Details, v string) { d.Postcode = v },
-	"uprn":            func(d *alerts.Details, v string) { d.UPRN = v },
-	"description":     func(d *alerts.Details, v string) { d.Description = v },
-	"scale":           func(d *alerts.Details, v string) { d.Scale = strings.ToLower(v) },
-	"decision_by":     func(d *alerts.Details, v string) { d.DecisionBy = v },
-	"appeal_ref":      func(d *alerts.Details, v string) { d.AppealRef = v },
-	"appeal_decision": func(d *alerts.Details, v string) { d.AppealDecision = alerts.AppealDecision(v) },
-	"url":             func(d *alerts.Details, v string) { d.URL = alerts.WebLink(v) },
-	"comment_url":     func(d *alerts.Details, v string) { d.CommentURL = alerts.WebLink(v) },
-	"ward":            func(d *alerts.Details, v string) { d.Ward = v },
-	"received":        func(d *alerts.Details, v string) { d.Received = alerts.Date(v) },
-	"valid":           func(d *alerts.Details, v string) { d.Valid = alerts.Date(v) },
-	"comments_from":   func(d *alerts.Details, v string) { d.CommentsFrom = alerts.Date(v) },
-	"comments_until":  func(d *alerts.Details, v string) { d.CommentsUntil = alerts.Date(v) },
-	"committee":       func(d *alerts.Details, v string) { d.Committee = alerts.Date(v) },
-	"target":          func(d *alerts.Details, v string) { d.Target = alerts.Date(v) },
-	"decided":         func(d *alerts.Details, v string) { d.Decided = alerts.Date(v) },
-	"withdrawn":       func(d *alerts.Details, v string) { d.Withdrawn = alerts.Date(v) },
-	"appeal_lodged":   func(d *alerts.Details, v string) { d.AppealLodged = alerts.Date(v) },
-	"appeal_decided":  func(d *alerts.Details, v string) { d.AppealDecided = alerts.Date(v) },
+	"reference":      func(d *alerts.Details, v string) { d.Reference = v },
+	"address":        func(d *alerts.Details, v string) { d.Address = v },
+	"postcode":       func(d *alerts.Details, v string) { d.Postcode = v },
+	"uprn":           func(d *alerts.Details, v string) { d.UPRN = strings.TrimLeft(v, "0") },
+	"description":    func(d *alerts.Details, v string) { d.Description = v },
+	"decision_by":    func(d *alerts.Details, v string) { d.DecisionBy = v },
+	"appeal_ref":     func(d *alerts.Details, v string) { d.AppealRef = v },
+	"url":            func(d *alerts.Details, v string) { d.URL = alerts.WebLink(v) },
+	"comment_url":    func(d *alerts.Details, v string) { d.CommentURL = alerts.WebLink(v) },
+	"ward":           func(d *alerts.Details, v string) { d.Ward = v },
+	"received":       func(d *alerts.Details, v string) { d.Received = alerts.Date(v) },
+	"valid":          func(d *alerts.Details, v string) { d.Valid = alerts.Date(v) },
+	"comments_from":  func(d *alerts.Details, v string) { d.CommentsFrom = alerts.Date(v) },
+	"comments_until": func(d *alerts.Details, v string) { d.CommentsUntil = alerts.Date(v) },
+	"committee":      func(d *alerts.Details, v string) { d.Committee = alerts.Date(v) },
+	"target":         func(d *alerts.Details, v string) { d.Target = alerts.Date(v) },
+	"decided":        func(d *alerts.Details, v string) { d.Decided = alerts.Date(v) },
+	"withdrawn":      func(d *alerts.Details, v string) { d.Withdrawn = alerts.Date(v) },
+	"appeal_lodged":  func(d *alerts.Details, v string) { d.AppealLodged = alerts.Date(v) },
+	"appeal_decided": func(d *alerts.Details, v string) { d.AppealDecided = alerts.Date(v) },
 }
 
 func newMapping(d *Declaration, a *Adapter) (*mapping, error) {
@@ -71,31 +73,40 @@ func newMapping(d *Declaration, a *Adapter) (*mapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{adapter: a, meaning: meaning, slug: d.Authority.Slug, missing: map[string]bool{}, key: a.Columns["source_key"]}
-	if m.key == "" {
-		m.key = a.Columns["reference"]
+	m := &mapping{adapter: a, meaning: meaning, authority: d.Authority.Slug, slugs: map[string]string{}, missing: map[string]bool{},
+		columns: map[string]expression{}, shifted: map[string]map[string]bool{}}
+	for _, a := range d.Authorities {
+		for _, name := range append([]string{a.Slug, a.Name, a.District}, a.As...) {
+			m.slugs[fold(name)] = a.Slug
+		}
 	}
 	for _, s := range a.Missing {
 		m.missing[clean(s)] = true
 	}
-	for name, column := range a.Columns {
+	for column, cells := range a.Shifted {
+		m.shifted[column] = map[string]bool{}
+		for _, cell := range cells {
+			m.shifted[column][fold(cell)] = true
+		}
+	}
+	for name, text := range a.Columns {
+		from := parseExpression(text)
+		m.columns[name] = from
 		if field, ok := alerts.FieldNamed(name); ok {
 			m.supplied |= field
 		}
 		if set := setters[name]; set != nil {
-			f := fieldMap{name: name, column: column, set: set}
+			f := fieldMap{name: name, from: from, set: set}
 			if dateFields[name] {
-				if f.layout = a.Dates[name]; f.layout == "" {
-					f.layout = a.Dates["default"]
-				}
-				if f.layout == "" {
-					f.layout = time.DateOnly
-				}
+				f.layout = cmp.Or(a.Dates[name], a.Dates["default"], time.DateOnly)
 			}
 			m.fields = append(m.fields, f)
 		}
 	}
 	slices.SortFunc(m.fields, func(a, b fieldMap) int { return strings.Compare(a.name, b.name) })
+	if m.key = m.columns["source_key"]; m.key == nil {
+		m.key = m.columns["reference"]
+	}
 	if m.placed() {
 		m.supplied |= alerts.FieldSite
 	}
@@ -108,7 +119,7 @@ func newMapping(d *Declaration, a *Adapter) (*mapping, error) {
 
 // placed reports whether the adapter says anything of where applications are.
 func (m *mapping) placed() bool {
-	return m.adapter.Format == "geojson" || slices.ContainsFunc([]string{"lon", "easting", "boundary"}, func(c string) bool { return m.adapter.Columns[c] != "" })
+	return m.adapter.Format == "geojson" || slices.ContainsFunc([]string{"lon", "easting", "x", "point", "boundary"}, func(c string) bool { return m.columns[c] != nil })
 }
 
 // row makes a record of one row's cells.
@@ -121,14 +132,14 @@ func (m *mapping) row(line int, c cells) Row {
 		row.Faults = append(row.Faults, alerts.Fault{Line: line, Column: column, Value: value, Reason: reason})
 	}
 	r := &row.Record
-	r.Authority, r.Supplied = m.slug, m.supplied
+	r.Authority, r.Supplied = m.authority, m.supplied
 	d := &r.Details
 	for _, f := range m.fields {
-		value := m.value(c, f.column)
+		value := m.value(c, f.from)
 		if f.layout != "" && value != "" {
 			date, err := parseDate(value, f.layout)
 			if err != nil {
-				fault(f.column, value, err.Error())
+				fault(f.from.name(), value, err.Error())
 				continue
 			}
 			value = string(date)
@@ -137,14 +148,27 @@ func (m *mapping) row(line int, c cells) Row {
 			f.set(d, value)
 		}
 	}
+	if len(m.slugs) > 0 {
+		name := m.value(c, m.columns["authority"])
+		slug, ok := m.slugs[fold(name)]
+		if !ok {
+			fault(m.columns["authority"].name(), name, "the feed has no authority of that name")
+		}
+		r.Authority = slug
+	}
 	r.SourceKey = m.value(c, m.key)
 	switch {
 	case d.Reference == "":
-		fault(m.adapter.Columns["reference"], "", "the application's reference is missing")
+		fault(m.columns["reference"].name(), "", "the application's reference is missing")
 	case len(d.Reference) > 100:
-		fault(m.adapter.Columns["reference"], d.Reference, "this is too long for a reference; have the columns shifted?")
+		fault(m.columns["reference"].name(), d.Reference, "this is too long for a reference; have the columns shifted?")
 	case r.SourceKey == "":
-		fault(m.key, "", "the key of the record is missing")
+		fault(m.key.name(), "", "the key of the record is missing")
+	}
+	for column, cells := range m.shifted {
+		if v := clean(c.cell(column)); cells[fold(v)] {
+			fault(column, v, "this belongs into another column; the row has shifted")
+		}
 	}
 	m.codes(c, &row)
 	site, problem := m.site(c)
@@ -163,98 +187,187 @@ func (m *mapping) row(line int, c cells) Row {
 	return row
 }
 
-// value returns a cell's text, cleaned; "" when it means nothing.
-func (m *mapping) value(c cells, column string) string {
-	if column == "" {
-		return ""
-	}
-	v := clean(c.cell(column))
-	if m.missing[v] {
-		return ""
-	}
-	return v
+// value returns an expression's text, cleaned; "" when it means nothing.
+func (m *mapping) value(c cells, from expression) string {
+	return from.text(func(column string) string {
+		v := clean(c.cell(column))
+		if m.missing[v] {
+			return ""
+		}
+		return v
+	})
 }
 
-// codes fills kind, status and decision through the feed's tables.
+// codes fills the coded fields through the feed's tables.
 func (m *mapping) codes(c cells, row *Row) {
-	d, columns := &row.Record.Details, m.adapter.Columns
+	d := &row.Record.Details
 	unmapped := func(field, code string) { row.Unmapped = append(row.Unmapped, Code{field, code}) }
-	if d.KindRaw = m.value(c, columns["kind"]); d.KindRaw != "" {
-		kind, ok := m.meaning.kind[fold(d.KindRaw)]
+	if d.KindRaw = m.value(c, m.columns["kind"]); d.KindRaw != "" {
+		kind, ok := m.meaning.kind.means(d.KindRaw)
 		if !ok {
 			kind = alerts.KindOther
 			unmapped("kind", d.KindRaw)
 		}
 		d.Kind = kind
 	}
+	if code := m.value(c, m.columns["scale"]); code != "" {
+		scale, ok := m.meaning.scale.means(code)
+		if !ok {
+			if scale = strings.ToLower(code); scale != "major" && scale != "minor" && scale != "other" {
+				scale = ""
+				unmapped("scale", code)
+			}
+		}
+		d.Scale = scale
+	}
+	if code := m.value(c, m.columns["appeal_decision"]); code != "" {
+		decision, ok := m.meaning.appeal.means(code)
+		if !ok {
+			decision = alerts.AppealOther
+			unmapped("appeal", code)
+		}
+		d.AppealDecision = decision
+	}
 	var implied alerts.Decision
-	if d.StatusRaw = m.value(c, columns["status"]); d.StatusRaw != "" {
-		o, ok := m.meaning.status[fold(d.StatusRaw)]
+	if d.StatusRaw = m.value(c, m.columns["status"]); d.StatusRaw != "" {
+		o, ok := m.meaning.status.means(d.StatusRaw)
 		if !ok {
 			unmapped("status", d.StatusRaw)
 		}
 		d.Status, implied = o.status, o.decision
 	}
-	if d.DecisionRaw = m.value(c, columns["decision"]); d.DecisionRaw != "" {
-		decision, ok := m.meaning.decision[fold(d.DecisionRaw)]
+	if d.DecisionRaw = m.value(c, m.columns["decision"]); d.DecisionRaw != "" {
+		o, ok := m.meaning.decision.means(d.DecisionRaw)
 		if !ok {
-			decision = alerts.DecisionOther
+			o.decision = alerts.DecisionOther
 			unmapped("decision", d.DecisionRaw)
 		}
-		d.Decision = decision
+		d.Decision = o.decision
+		if o.status == alerts.StatusWithdrawn {
+			m.withdrawn(row)
+		}
 	} else if implied != alerts.DecisionNone {
 		d.Decision = implied
 		row.Record.Supplied |= alerts.FieldDecision
 	}
 }
 
+// withdrawn makes a case withdrawn that says so where its decision should stand; the
+// decision's date is then that of the withdrawal.
+func (m *mapping) withdrawn(row *Row) {
+	d := &row.Record.Details
+	if d.Status == alerts.StatusUnknown {
+		d.Status = alerts.StatusWithdrawn
+		row.Record.Supplied |= alerts.FieldStatus
+	}
+	if d.Decided != "" {
+		d.Decided, d.Withdrawn = "", cmp.Or(d.Withdrawn, d.Decided)
+		row.Record.Supplied |= alerts.FieldWithdrawn
+	}
+}
+
 // hasPosition reports whether the row has any coordinates but zeros.
 func (m *mapping) hasPosition(c cells) bool {
-	for _, name := range []string{"lon", "easting"} {
-		if v := m.value(c, m.adapter.Columns[name]); strings.Trim(v, "0.-") != "" {
+	for _, name := range []string{"lon", "easting", "x", "point"} {
+		if v := m.value(c, m.columns[name]); strings.Trim(v, "0.- ") != "" {
 			return true
 		}
 	}
 	return false
 }
 
+// pairs are the columns that give a point, and how their two numbers are to be
+// understood, best first.
+var pairs = []struct {
+	x, y  string
+	point func(x, y float64, crs string) (geo.Point, bool)
+}{
+	{"lon", "lat", func(x, y float64, _ string) (geo.Point, bool) { return degrees(x, y) }},
+	{"easting", "northing", func(x, y float64, crs string) (geo.Point, bool) {
+		if x == 0 || y == 0 || crs == "EPSG:4326" {
+			return geo.Point{}, false
+		}
+		p := geo.FromBNG(x, y)
+		return p, geo.InUK(p)
+	}},
+	{"x", "y", func(x, y float64, _ string) (geo.Point, bool) { return anyCRS(x, y) }},
+}
+
+// degrees returns the point of a longitude and a latitude, also when they have
+// changed places, which in the United Kingdom cannot be mistaken.
+func degrees(x, y float64) (geo.Point, bool) {
+	for _, p := range []geo.Point{{Lon: x, Lat: y}, {Lon: y, Lat: x}} {
+		if geo.InUK(p) {
+			return p, true
+		}
+	}
+	return geo.Point{}, false
+}
+
+// anyCRS tells by their size what two coordinates are: degrees, Web Mercator, or
+// British National Grid.
+func anyCRS(x, y float64) (geo.Point, bool) {
+	switch {
+	case x == 0 || y == 0:
+		return geo.Point{}, false
+	case math.Abs(x) <= 180 && math.Abs(y) <= 180:
+		return degrees(x, y)
+	}
+	p := geo.FromBNG(x, y)
+	if y > 5e6 {
+		p = geo.FromWebMercator(x, y)
+	}
+	return p, geo.InUK(p)
+}
+
 // site returns where the row says the application is: its boundary, else its
 // point. Coordinates that are no place in the United Kingdom leave it unlocated.
 func (m *mapping) site(c cells) (alerts.Site, *alerts.Fault) {
-	columns := m.adapter.Columns
 	if m.adapter.Format == "geojson" {
 		if site, ok := boundary(c.cell(geometryColumn)); ok {
 			return site, nil
 		}
 	}
-	if site, ok := boundary(m.value(c, columns["boundary"])); ok {
-		return site, nil
+	if from := m.columns["boundary"]; from != nil {
+		for _, name := range from.columns() { // the first that is a place, not the first that is filled
+			if site, ok := boundary(strings.TrimSpace(c.cell(name))); ok {
+				return site, nil
+			}
+		}
 	}
-	for _, pair := range []struct{ x, y string }{{"lon", "lat"}, {"easting", "northing"}} {
-		xs, ys := m.value(c, columns[pair.x]), m.value(c, columns[pair.y])
+	for _, pair := range pairs {
+		columnX, columnY := m.columns[pair.x], m.columns[pair.y]
+		xs, ys := m.value(c, columnX), m.value(c, columnY)
 		if xs == "" || ys == "" {
 			continue
 		}
 		x, err := coordinate(xs)
 		if err != nil {
-			return alerts.Site{}, &alerts.Fault{Column: columns[pair.x], Value: xs, Reason: err.Error()}
+			return alerts.Site{}, &alerts.Fault{Column: columnX.name(), Value: xs, Reason: err.Error()}
 		}
 		y, err := coordinate(ys)
 		if err != nil {
-			return alerts.Site{}, &alerts.Fault{Column: columns[pair.y], Value: ys, Reason: err.Error()}
+			return alerts.Site{}, &alerts.Fault{Column: columnY.name(), Value: ys, Reason: err.Error()}
 		}
-		p := geo.Point{Lon: x, Lat: y}
-		if pair.x == "easting" {
-			if x == 0 || y == 0 || m.adapter.CRS == "EPSG:4326" {
-				continue
+		if p, ok := pair.point(x, y, m.adapter.CRS); ok {
+			return plotted(p), nil
+		}
+	}
+	if lat, lon, ok := strings.Cut(m.value(c, m.columns["point"]), " "); ok { // GeoRSS has latitude first
+		y, err1 := coordinate(lat)
+		x, err2 := coordinate(strings.TrimSpace(lon))
+		if err1 == nil && err2 == nil {
+			if p, ok := degrees(x, y); ok {
+				return plotted(p), nil
 			}
-			p = geo.FromBNG(x, y)
-		}
-		if geo.InUK(p) {
-			return alerts.Site{Lon: p.Lon, Lat: p.Lat, Method: alerts.MethodPoint, Uncertainty: alerts.DefaultUncertainty[alerts.MethodPoint]}, nil
 		}
 	}
 	return alerts.Site{}, nil
+}
+
+// plotted is the site of a point that the council gives.
+func plotted(p geo.Point) alerts.Site {
+	return alerts.Site{Lon: p.Lon, Lat: p.Lat, Method: alerts.MethodPoint, Uncertainty: alerts.DefaultUncertainty[alerts.MethodPoint]}
 }
 
 // boundary reads a site given as GeoJSON or WKT in longitude and latitude.
@@ -277,8 +390,7 @@ func boundary(text string) (alerts.Site, bool) {
 	}
 	site.Lon, site.Lat = centre.Lon, centre.Lat
 	if box := geo.Bounds(g); box.MinLon == box.MaxLon && box.MinLat == box.MaxLat {
-		site.Method, site.Uncertainty = alerts.MethodPoint, alerts.DefaultUncertainty[alerts.MethodPoint]
-		return site, true
+		return plotted(centre), true
 	}
 	if site.Shape, err = geo.EncodeWKB(g); err != nil {
 		return alerts.Site{}, false
@@ -296,14 +408,27 @@ func coordinate(s string) (float64, error) {
 
 // parseDate reads a date in one layout, as written: a time and a zone that come
 // with it do not move it to another day. The layout "epoch-ms" is milliseconds
-// since 1970.
+// since 1970, "excel" the days of a spreadsheet, and "iso" a date with whatever
+// may follow it after a T or a space.
 func parseDate(s, layout string) (alerts.Date, error) {
-	if layout == "epoch-ms" {
+	switch layout {
+	case "epoch-ms":
 		ms, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
 			return "", fmt.Errorf("this is not a number of milliseconds")
 		}
 		return plausible(alerts.DateOf(time.UnixMilli(ms)))
+	case "excel":
+		days, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(days >= 1 && days < 200_000) {
+			return "", fmt.Errorf("this is not a date of a spreadsheet")
+		}
+		return plausible(alerts.Date(time.Date(1899, 12, 30+int(days), 0, 0, 0, 0, time.UTC).Format(time.DateOnly)))
+	case "iso":
+		layout = time.DateOnly
+		if len(s) > 10 && (s[10] == 'T' || s[10] == ' ') {
+			s = s[:10]
+		}
 	}
 	t, err := time.Parse(layout, s)
 	if err != nil {

@@ -45,7 +45,8 @@ type cells interface {
 type format func(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) error
 
 // formats are the forms of data that can be read, by the name in a declaration.
-var formats = map[string]format{"csv": readCSV, "json": readJSON, "geojson": readGeoJSON}
+var formats = map[string]format{"csv": readCSV, "json": readJSON, "geojson": readGeoJSON, "xml": readXML, "yaml": readYAML,
+	"xlsx": readXLSX, "tables": readTables}
 
 // Read reads a source in the form that the adapter of that name declares (the
 // first when name is empty) and calls yield for each row in order, with bounded
@@ -62,24 +63,11 @@ func (d *Declaration) Read(name string, source io.Reader, yield func(Row) error)
 	if err != nil {
 		return err
 	}
-	r := bufio.NewReaderSize(source, 64<<10)
-	if start, _ := r.Peek(2); len(start) == 2 && start[0] == 0x1f && start[1] == 0x8b {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return broken("the compressed data cannot be unpacked: %v", err)
-		}
-		defer z.Close()
-		r = bufio.NewReaderSize(z, 64<<10)
+	r, closer, err := open(source)
+	if err != nil {
+		return err
 	}
-	start, err := r.Peek(512)
-	switch {
-	case len(start) == 0 && errors.Is(err, io.EOF):
-		return broken("the source is empty")
-	case len(start) == 0:
-		return broken("the source cannot be read: %v", err)
-	case looksLikeHTML(start):
-		return broken("the source is a web page instead of data: perhaps an error, a log-in or a captcha page")
-	}
+	defer closer()
 	var mine error // what yield returned, to be told apart from faults of the source
 	err = formats[a.Format](a, r, func(line int, c cells) error {
 		mine = yield(m.row(line, c))
@@ -93,4 +81,28 @@ func (d *Declaration) Read(name string, source io.Reader, yield func(Row) error)
 		return err
 	}
 	return broken("the source breaks off: %v", err)
+}
+
+// open unpacks a source that is compressed and refuses what is plainly no data.
+func open(source io.Reader) (r *bufio.Reader, closer func() error, err error) {
+	closer = func() error { return nil }
+	r = bufio.NewReaderSize(source, 64<<10)
+	if start, _ := r.Peek(2); len(start) == 2 && start[0] == 0x1f && start[1] == 0x8b {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, nil, broken("the compressed data cannot be unpacked: %v", err)
+		}
+		closer = z.Close
+		r = bufio.NewReaderSize(z, 64<<10)
+	}
+	start, err := r.Peek(512)
+	switch {
+	case len(start) == 0 && errors.Is(err, io.EOF):
+		return nil, nil, broken("the source is empty")
+	case len(start) == 0:
+		return nil, nil, broken("the source cannot be read: %v", err)
+	case looksLikeHTML(start):
+		return nil, nil, broken("the source is a web page instead of data: perhaps an error, a log-in or a captcha page")
+	}
+	return r, closer, nil
 }

@@ -25,6 +25,7 @@ type Store interface {
 	Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error
 	Staged(ctx context.Context, r alerts.Run, after, limit int) ([]alerts.Staged, error)
 	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
+	LastFull(ctx context.Context, feedID int64, adapter string) (int64, error)
 	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
 	JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error
 	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error
@@ -117,7 +118,12 @@ func (s *Stage) runDue(ctx context.Context, f alerts.Feed) (run alerts.Run, ran 
 		return run, false, err
 	}
 	adapter := &d.Adapters[0]
-	run, err = s.Store.StartRun(ctx, alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: period, Source: adapter.URL, Silent: f.FirstImport()}, s.Now(), s.lease())
+	since, err := s.since(ctx, f, adapter)
+	if err != nil {
+		return run, false, err
+	}
+	run, err = s.Store.StartRun(ctx, alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: period, Source: adapter.URL, Adapter: adapter.Name,
+		Incremental: !since.IsZero(), Silent: f.FirstImport()}, s.Now(), s.lease())
 	if errors.Is(err, alerts.ErrConflict) {
 		return run, false, nil
 	}
@@ -128,18 +134,32 @@ func (s *Stage) runDue(ctx context.Context, f alerts.Feed) (run alerts.Run, ran 
 	return run, true, err
 }
 
-// Fetch reads a feed from its address now, whatever its schedule says. It returns
-// alerts.ErrConflict when the feed is being read already.
+// since is the moment from which it is enough to ask the adapter for changes, zero
+// when everything is to be read.
+func (s *Stage) since(ctx context.Context, f alerts.Feed, a *feed.Adapter) (time.Time, error) {
+	if len(a.Paging.Since) == 0 || f.LastComplete == 0 {
+		return time.Time{}, nil
+	}
+	full, err := s.Store.LastFull(ctx, f.ID, a.Name)
+	if err != nil || full == 0 {
+		return time.Time{}, err
+	}
+	return a.Incremental(time.UnixMilli(f.LastComplete), time.UnixMilli(full), s.Now()), nil
+}
+
+// Fetch reads a feed from its address now, whatever its schedule says, and all of
+// it. It returns alerts.ErrConflict when the feed is being read already.
 func (s *Stage) Fetch(ctx context.Context, f alerts.Feed) (alerts.Run, error) {
 	return s.Import(ctx, f, nil, Options{})
 }
 
 // Options say how a file is imported by hand.
 type Options struct {
-	Adapter string // the first of the feed when empty
-	Source  string // the file's name, for the record
-	Silent  bool   // tell nobody, as of a backfill; a feed's first import is silent anyway
-	Key     string // makes the import once only: the same key is refused; empty for none
+	Adapter  string // the first of the feed when empty
+	Encoding string // of this file, when it is not the declared one
+	Source   string // the file's name, for the record
+	Silent   bool   // tell nobody, as of a backfill; a feed's first import is silent anyway
+	Key      string // makes the import once only: the same key is refused; empty for none
 }
 
 // Import reads a source by hand; nil data means the adapter's own address. It returns alerts.ErrConflict when the feed is
@@ -153,13 +173,16 @@ func (s *Stage) Import(ctx context.Context, f alerts.Feed, data io.Reader, o Opt
 	if err != nil {
 		return alerts.Run{}, err
 	}
+	if err := d.Encode(adapter.Name, o.Encoding); err != nil {
+		return alerts.Run{}, err
+	}
 	if o.Key == "" {
 		o.Key = alerts.NewSecret()[:12]
 	}
 	if data == nil {
 		o.Source = adapter.URL
 	}
-	start := alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: "import " + s.Now().UTC().Format(time.RFC3339) + " " + o.Key, Source: o.Source, Silent: o.Silent || f.FirstImport()}
+	start := alerts.Run{FeedID: f.ID, Feed: f.Slug, Period: "import " + s.Now().UTC().Format(time.RFC3339) + " " + o.Key, Source: o.Source, Adapter: adapter.Name, Silent: o.Silent || f.FirstImport()}
 	for {
 		run, err := s.Store.StartRun(ctx, start, s.Now(), s.lease())
 		if err != nil {
@@ -194,45 +217,39 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 	if data == nil && run.Source != adapter.URL {
 		return s.resume(ctx, run, f, d)
 	}
-	answer := Answer{}
+	in := newIntake(s, run)
+	defer in.wait()
+	take := func(row feed.Row) error { return in.add(ctx, row) }
+	var last Answer
+	var err error
+	if data != nil {
+		err = d.Read(adapter.Name, data, take)
+	} else {
+		last, err = s.walk(ctx, run, f, d, adapter, take)
+	}
 	fault := ""
-	if data == nil {
-		var err error
-		answer, err = s.Source.Open(ctx, adapter.URL, f.ETag, f.LastModified)
-		switch {
-		case ctx.Err() != nil:
-			return run, ctx.Err()
-		case err != nil:
-			fault = err.Error()
-		case answer.NotModified:
-			run.Verdict = alerts.VerdictComplete
-			if err := s.judged(ctx, &run, f); err != nil {
-				return run, err
-			}
-			return s.apply(ctx, run, f, f.ETag, f.LastModified)
-		default:
-			defer answer.Body.Close()
-			data = answer.Body
-		}
-	}
-	if fault == "" {
-		in := newIntake(s, run)
-		defer in.wait()
-		err := d.Read(adapter.Name, data, func(row feed.Row) error { return in.add(ctx, row) })
-		var b *feed.BrokenError
-		switch {
-		case ctx.Err() != nil:
-			return run, ctx.Err()
-		case errors.As(err, &b):
-			fault = b.Problem
-		case err != nil:
+	var b *feed.BrokenError
+	var refused *SourceError
+	switch {
+	case ctx.Err() != nil:
+		return run, ctx.Err()
+	case errors.As(err, &b):
+		fault = b.Problem
+	case errors.As(err, &refused):
+		fault = refused.Error()
+	case err != nil:
+		return run, err
+	case last.NotModified:
+		run.Verdict = alerts.VerdictComplete
+		if err := s.judged(ctx, &run, f); err != nil {
 			return run, err
 		}
-		if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
-			return run, err
-		}
-		run.Counts = in.counts
+		return s.apply(ctx, run, f, f.ETag, f.LastModified)
 	}
+	if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
+		return run, err
+	}
+	run.Counts = in.counts
 	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
 	if err != nil {
 		return run, err
@@ -241,7 +258,40 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 	if err := s.judged(ctx, &run, f); err != nil || run.Verdict == alerts.VerdictFailed {
 		return run, err
 	}
-	return s.apply(ctx, run, f, answer.ETag, answer.LastModified)
+	return s.apply(ctx, run, f, last.ETag, last.LastModified)
+}
+
+// walk reads a source request by request and returns the last answer, its body
+// closed.
+func (s *Stage) walk(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed.Declaration, adapter *feed.Adapter, take func(feed.Row) error) (last Answer, err error) {
+	var since time.Time
+	if run.Incremental {
+		if since, err = s.since(ctx, f, adapter); err != nil {
+			return last, err
+		}
+	}
+	walk, err := d.Walk(adapter.Name, since)
+	if err != nil {
+		return last, err
+	}
+	for {
+		request, more := walk.Next()
+		if !more {
+			return last, nil
+		}
+		var known Answer
+		if walk.Once() {
+			known = Answer{ETag: f.ETag, LastModified: f.LastModified}
+		}
+		if last, err = s.Source.Open(ctx, request, known); err != nil || last.NotModified {
+			return last, err
+		}
+		err = walk.Read(last.Body, take)
+		last.Body.Close()
+		if err != nil {
+			return last, err
+		}
+	}
 }
 
 // judged stores the verdict and tells somebody when a person is needed, once until

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/feed"
 	"github.com/sitenotice/sitenotice/alerts/ingest"
 	"github.com/sitenotice/sitenotice/geo"
 )
@@ -318,7 +319,7 @@ func TestSomebodyIsAlarmedWhenAHeldCaseIsAboutToClose(t *testing.T) {
 // answers is a source that always gives the same text.
 type answers string
 
-func (a answers) Open(context.Context, string, string, string) (ingest.Answer, error) {
+func (a answers) Open(context.Context, feed.Request, ingest.Answer) (ingest.Answer, error) {
 	return ingest.Answer{Body: io.NopCloser(strings.NewReader(string(a)))}, nil
 }
 
@@ -328,9 +329,9 @@ type counted struct {
 	opened atomic.Int64
 }
 
-func (c *counted) Open(ctx context.Context, url, etag, lastModified string) (ingest.Answer, error) {
+func (c *counted) Open(ctx context.Context, r feed.Request, known ingest.Answer) (ingest.Answer, error) {
 	c.opened.Add(1)
-	return c.answers.Open(ctx, url, etag, lastModified)
+	return c.answers.Open(ctx, r, known)
 }
 
 // onEvent runs a statement of the engine's own before each event is written.
@@ -656,7 +657,7 @@ func TestTheFetcherExplainsWhatASourceAnswers(t *testing.T) {
 	} {
 		t.Run(c.path, func(t *testing.T) {
 			eachWorld(t, strings.Replace(village, "    format: csv\n", "    format: csv\n    url: "+server.URL+c.path+"\n", 1), func(t *testing.T, w *world) {
-				w.stage.Source = &ingest.Fetcher{Client: server.Client(), MaxBytes: 2000}
+				w.stage.Source = &ingest.Fetcher{Client: server.Client(), MaxBytes: 2000, Sleep: func(context.Context, time.Duration) error { return nil }}
 				run, err := w.stage.Fetch(t.Context(), w.feed)
 				if err != nil || run.Verdict != c.verdict || !strings.Contains(run.Reason, c.reason) {
 					t.Fatalf("%s: %q (%v), want %s with %q", run.Verdict, run.Reason, err, c.verdict, c.reason)

@@ -66,8 +66,12 @@ func (w *world) declare(declaration string) alerts.Feed {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	f, err := w.store.PutFeed(context.Background(), alerts.Feed{Slug: d.Feed, Authority: d.Authority.Slug, Declaration: []byte(declaration), Schedule: d.Schedule,
-		Precedence: d.Precedence, HorizonDays: cmp.Or(d.HorizonDays, 90)}, alerts.Authority{Slug: d.Authority.Slug, Name: d.Authority.Name, District: d.Authority.District})
+	var authorities []alerts.Authority
+	for _, a := range d.All() {
+		authorities = append(authorities, alerts.Authority{Slug: a.Slug, Name: a.Name, District: a.District})
+	}
+	f, err := w.store.PutFeed(context.Background(), alerts.Feed{Slug: d.Feed, Declaration: []byte(declaration), Schedule: d.Schedule,
+		Precedence: d.Precedence, HorizonDays: cmp.Or(d.HorizonDays, 90)}, authorities)
 	if err != nil {
 		w.t.Fatal(err)
 	}

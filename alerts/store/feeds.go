@@ -19,19 +19,40 @@ func scanFeed(rows interface{ Scan(...any) error }) (f alerts.Feed, err error) {
 
 // PutFeed adds a feed, or changes the one of that slug; what its runs have learned
 // stays. The authority is added or renamed with it.
-func (s *Store) PutFeed(ctx context.Context, f alerts.Feed, a alerts.Authority) (stored alerts.Feed, err error) {
+//
+// A feed of several names a website or district only where it knows them: what
+// another feed says stays.
+func (s *Store) PutFeed(ctx context.Context, f alerts.Feed, authorities []alerts.Authority) (stored alerts.Feed, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO authority (slug, name, district, website) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (slug) DO UPDATE SET name = excluded.name, district = excluded.district, website = excluded.website`,
-			a.Slug, a.Name, a.District, a.Website); err != nil {
-			return err
+		for _, a := range authorities {
+			name := "excluded.name"
+			if len(authorities) > 1 {
+				name = "authority.name"
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO authority (slug, name, district, website) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (slug) DO UPDATE SET name = `+name+`,
+					district = CASE WHEN excluded.district = '' THEN authority.district ELSE excluded.district END,
+					website = CASE WHEN excluded.website = '' THEN authority.website ELSE excluded.website END`,
+				a.Slug, a.Name, a.District, a.Website); err != nil {
+				return err
+			}
 		}
 		stored, err = scanFeed(tx.QueryRowContext(ctx, `INSERT INTO feed (slug, authority, declaration, schedule, contact, precedence, horizon_days)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (slug) DO UPDATE SET authority = excluded.authority, declaration = excluded.declaration, schedule = excluded.schedule,
 				contact = excluded.contact, precedence = excluded.precedence, horizon_days = excluded.horizon_days, etag = '', last_modified = ''
-			RETURNING `+feedColumns, f.Slug, f.Authority, string(f.Declaration), f.Schedule, f.Contact, f.Precedence, f.HorizonDays))
-		return err
+			RETURNING `+feedColumns, f.Slug, authorities[0].Slug, string(f.Declaration), f.Schedule, f.Contact, f.Precedence, f.HorizonDays))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM feed_authority WHERE feed_id = $1`, stored.ID); err != nil {
+			return err
+		}
+		rows := make([][]any, len(authorities))
+		for i, a := range authorities {
+			rows[i] = []any{stored.ID, a.Slug}
+		}
+		return s.dialect.insert(ctx, tx, "feed_authority", []string{"feed_id", "authority"}, rows, "")
 	})
 	if err != nil {
 		return f, fmt.Errorf("store the feed %s: %w", f.Slug, err)
@@ -66,11 +87,11 @@ func (s *Store) Feed(ctx context.Context, slug string) (alerts.Feed, error) {
 	return f, nil
 }
 
-const runColumns = `r.id, r.feed_id, f.slug, r.period, r.source, r.silent, r.verdict, r.reason, r.started_at, r.finished_at, r.applied, r.claim_no,
+const runColumns = `r.id, r.feed_id, f.slug, r.period, r.source, r.silent, r.verdict, r.reason, r.started_at, r.finished_at, r.applied, r.claim_no, r.adapter, r.incremental,
 	r.rows_read, r.new, r.changed, r.newsworthy, r.unchanged, r.duplicates, r.quarantined, r.unlocated, r.events`
 
 func scanRun(rows interface{ Scan(...any) error }) (r alerts.Run, err error) {
-	return r, rows.Scan(&r.ID, &r.FeedID, &r.Feed, &r.Period, &r.Source, &r.Silent, &r.Verdict, &r.Reason, &r.StartedAt, &r.FinishedAt, &r.Applied, &r.ClaimNo,
+	return r, rows.Scan(&r.ID, &r.FeedID, &r.Feed, &r.Period, &r.Source, &r.Silent, &r.Verdict, &r.Reason, &r.StartedAt, &r.FinishedAt, &r.Applied, &r.ClaimNo, &r.Adapter, &r.Incremental,
 		&r.Rows, &r.New, &r.Changed, &r.Newsworthy, &r.Unchanged, &r.Duplicates, &r.Quarantined, &r.Unlocated, &r.Events)
 }
 
@@ -86,6 +107,14 @@ func (s *Store) CompleteRuns(ctx context.Context, feedID int64, limit int) ([]al
 	return collect(ctx, s.read, func(rows *sql.Rows) (alerts.Run, error) { return scanRun(rows) },
 		`SELECT `+runColumns+` FROM run r JOIN feed f ON f.id = r.feed_id
 		WHERE r.feed_id = $1 AND r.verdict = 'complete' AND r.rows_read > 0 ORDER BY r.id DESC LIMIT $2`, feedID, limit)
+}
+
+// LastFull returns when the last complete run by an adapter began that asked for
+// everything, unix ms; 0 when there was none.
+func (s *Store) LastFull(ctx context.Context, feedID int64, adapter string) (at int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT coalesce(max(started_at), 0) FROM run
+		WHERE feed_id = $1 AND adapter = $2 AND verdict = 'complete' AND NOT incremental`, feedID, adapter).Scan(&at)
+	return at, err
 }
 
 // Quarantined returns the faults that a run kept, in the order of the file.

@@ -41,9 +41,9 @@ func (s *Store) StartRun(ctx context.Context, r alerts.Run, now time.Time, lease
 			r = open[0]
 			return s.retakeRun(ctx, tx, &r, now, lease)
 		}
-		err = tx.QueryRowContext(ctx, `INSERT INTO run (feed_id, period, source, silent, started_at, lease_until, claim_no)
-			VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (feed_id, period) DO NOTHING RETURNING id, claim_no`,
-			r.FeedID, r.Period, r.Source, r.Silent, now.UnixMilli(), now.Add(lease).UnixMilli()).Scan(&r.ID, &r.ClaimNo)
+		err = tx.QueryRowContext(ctx, `INSERT INTO run (feed_id, period, source, silent, started_at, lease_until, adapter, incremental, claim_no)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1) ON CONFLICT (feed_id, period) DO NOTHING RETURNING id, claim_no`,
+			r.FeedID, r.Period, r.Source, r.Silent, now.UnixMilli(), now.Add(lease).UnixMilli(), r.Adapter, r.Incremental).Scan(&r.ID, &r.ClaimNo)
 		if errors.Is(err, sql.ErrNoRows) {
 			return alerts.ErrConflict
 		}

@@ -12,7 +12,7 @@ import (
 // covered, captured mail, and whether the database answers at all.
 
 const coverageQuery = `SELECT a.slug, a.name, a.district, a.website, count(f.id), coalesce(max(f.last_complete), 0)
-	FROM authority a LEFT JOIN feed f ON f.authority = a.slug AND NOT f.paused `
+	FROM authority a LEFT JOIN feed_authority fa ON fa.authority = a.slug LEFT JOIN feed f ON f.id = fa.feed_id AND NOT f.paused `
 
 func scanCoverage(rows *sql.Rows) (c alerts.Coverage, err error) {
 	return c, rows.Scan(&c.Slug, &c.Name, &c.District, &c.Website, &c.Feeds, &c.LastRead)

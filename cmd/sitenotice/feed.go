@@ -107,9 +107,12 @@ func declaration(name string) ([]byte, *feed.Declaration, error) {
 
 // putFeed stores a declaration.
 func putFeed(ctx context.Context, s feedPutter, text []byte, d *feed.Declaration) (alerts.Feed, error) {
-	return s.PutFeed(ctx, alerts.Feed{Slug: d.Feed, Authority: d.Authority.Slug, Declaration: text, Schedule: d.Schedule, Contact: d.Contact,
-		Precedence: d.Precedence, HorizonDays: cmp.Or(d.HorizonDays, defaultHorizonDays)},
-		alerts.Authority{Slug: d.Authority.Slug, Name: d.Authority.Name, District: d.Authority.District, Website: d.Authority.Website})
+	var authorities []alerts.Authority
+	for _, a := range d.All() {
+		authorities = append(authorities, alerts.Authority{Slug: a.Slug, Name: a.Name, District: a.District, Website: a.Website})
+	}
+	return s.PutFeed(ctx, alerts.Feed{Slug: d.Feed, Declaration: text, Schedule: d.Schedule, Contact: d.Contact,
+		Precedence: d.Precedence, HorizonDays: cmp.Or(d.HorizonDays, defaultHorizonDays)}, authorities)
 }
 
 // defaultHorizonDays is how old a case that is over may be when it is first seen,
@@ -117,7 +120,7 @@ func putFeed(ctx context.Context, s feedPutter, text []byte, d *feed.Declaration
 const defaultHorizonDays = 90
 
 type feedPutter interface {
-	PutFeed(ctx context.Context, f alerts.Feed, a alerts.Authority) (alerts.Feed, error)
+	PutFeed(ctx context.Context, f alerts.Feed, authorities []alerts.Authority) (alerts.Feed, error)
 }
 
 type feedAdd struct {
@@ -138,14 +141,19 @@ func (c *feedAdd) Run(ctx context.Context, cfg *Config, std streams) error {
 	if _, err := putFeed(ctx, s, text, d); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "Added the feed %s of %s. Its first reading tells nobody.\n", d.Feed, d.Authority.Name)
+	of := d.All()[0].Name
+	if n := len(d.All()); n > 1 {
+		of = fmt.Sprintf("%d authorities", n)
+	}
+	fmt.Fprintf(std.out, "Added the feed %s of %s. Its first reading tells nobody.\n", d.Feed, of)
 	return nil
 }
 
 type feedCheck struct {
-	Feed    string `required:"" help:"A feed that comes with the program, one that was added, or a YAML file."`
-	Adapter string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
-	File    string `arg:"" help:"The file; - for standard input."`
+	Feed     string `required:"" help:"A feed that comes with the program, one that was added, or a YAML file."`
+	Adapter  string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
+	Encoding string `help:"Of this file, when it is not the declared one: utf-8, windows-1252, iso-8859-1, mac-roman or cp850."`
+	File     string `arg:"" help:"The file; - for standard input."`
 }
 
 // Run reports on the file. A file that is not whole, or has no good row, makes it
@@ -171,7 +179,11 @@ func (c *feedCheck) Run(ctx context.Context, cfg *Config, std streams) error {
 		return err
 	}
 	defer file.Close()
-	report, err := d.Check(adapterFor(d, c.Adapter, c.File), file)
+	adapter := adapterFor(d, c.Adapter, c.File)
+	if err := d.Encode(adapter, c.Encoding); err != nil {
+		return err
+	}
+	report, err := d.Check(adapter, file)
 	if err != nil {
 		return err
 	}
@@ -217,10 +229,11 @@ func openInput(name string, std streams) (io.ReadCloser, error) {
 }
 
 type feedImport struct {
-	Feed    string `arg:"" help:"The feed."`
-	File    string `arg:"" help:"The file; - for standard input."`
-	Adapter string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
-	Silent  bool   `help:"Tell nobody, as of a backfill. A feed's first reading is silent anyway."`
+	Feed     string `arg:"" help:"The feed."`
+	File     string `arg:"" help:"The file; - for standard input."`
+	Adapter  string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
+	Encoding string `help:"Of this file, when it is not the declared one: utf-8, windows-1252, iso-8859-1, mac-roman or cp850."`
+	Silent   bool   `help:"Tell nobody, as of a backfill. A feed's first reading is silent anyway."`
 }
 
 // Run reads the file into the feed.

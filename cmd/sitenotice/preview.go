@@ -72,5 +72,5 @@ func (s *service) reach(ctx context.Context, e *alerts.Event, people map[int64]b
 func (s *service) importFile(ctx context.Context, f alerts.Feed, d *feed.Declaration, c *feedImport, file io.Reader, std streams) (alerts.Run, error) {
 	meter := newMeter(file, newProgress(std.err, "reading "+f.Slug))
 	defer meter.progress.end()
-	return s.ingest.Import(ctx, f, meter, ingest.Options{Adapter: adapterFor(d, c.Adapter, c.File), Source: c.File, Silent: c.Silent})
+	return s.ingest.Import(ctx, f, meter, ingest.Options{Adapter: adapterFor(d, c.Adapter, c.File), Encoding: c.Encoding, Source: c.File, Silent: c.Silent})
 }

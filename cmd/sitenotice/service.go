@@ -64,7 +64,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 		}
 	}
 	s.ingest = &ingest.Stage{Store: s.store, Now: s.now, Log: log, Places: s.places(),
-		Source: &ingest.Fetcher{Client: &http.Client{}, Contact: cmp.Or(cfg.Contact, cfg.BaseURL)}}
+		Source: &ingest.Fetcher{Client: trusted(), Guarded: guarded(), Contact: cmp.Or(cfg.Contact, cfg.BaseURL), Secret: os.Getenv}}
 	s.match = &match.Stage{Store: s.store, Now: s.now, Log: log}
 	s.compose = &compose.Stage{Store: s.store, Keys: s.keys, BaseURL: cfg.BaseURL, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
 	sender, err := s.sender()

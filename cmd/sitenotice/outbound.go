@@ -1,0 +1,33 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// trusted is the client for addresses that the operator has written down. It
+// follows no redirect by itself.
+func trusted() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = 64 << 10
+	return &http.Client{Transport: transport, CheckRedirect: noRedirect}
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// azureWire is Azure's metadata service, which looks like a public address.
+var azureWire = netip.MustParsePrefix("168.63.129.16/32")
+
+// guarded is the client for addresses that come from data. It refuses at dial time,
+// after names are resolved, whatever is not on the public internet, and uses no
+// proxy, which would hide from it where a connection goes.
+func guarded() *http.Client {
+	guard := ssrf.New(ssrf.WithPorts(80, 443), ssrf.WithDeniedV4Prefixes(azureWire))
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
+	return &http.Client{CheckRedirect: noRedirect, Transport: &http.Transport{Proxy: nil, DialContext: dialer.DialContext, DisableKeepAlives: true,
+		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10}}
+}
