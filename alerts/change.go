@@ -38,13 +38,16 @@ func Changes(prev *Details, next *Details) []EventType {
 	return out
 }
 
-// corrected reports whether something that was told earlier proved wrong.
+// corrected reports whether something that was told earlier proved wrong. A status
+// that only moves on, from decided to an appeal or from an appeal back to decided,
+// takes nothing back.
 func corrected(prev, next *Details) bool {
-	return prev.IsDecided() && !next.IsDecided() ||
+	appealByStatus := prev.AppealRef == "" && prev.AppealLodged == "" && !prev.AppealIsDecided()
+	return prev.IsDecided() && !next.IsDecided() && !next.AppealIsLodged() ||
 		prev.Decision != DecisionNone && next.Decision != DecisionNone && prev.Decision != next.Decision ||
 		prev.Decided != "" && next.Decided != "" && prev.Decided != next.Decided ||
 		prev.IsWithdrawn() && !next.IsWithdrawn() ||
-		prev.AppealIsLodged() && !next.AppealIsLodged() ||
+		prev.AppealIsLodged() && !next.AppealIsLodged() && !(appealByStatus && next.IsDecided()) ||
 		prev.AppealIsDecided() && !next.AppealIsDecided() ||
 		prev.AppealDecision != AppealNone && next.AppealDecision != AppealNone && prev.AppealDecision != next.AppealDecision ||
 		prev.CommentsUntil != "" && next.CommentsUntil == "" ||

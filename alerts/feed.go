@@ -39,22 +39,22 @@ const (
 
 // A Run is one attempt to read a feed.
 type Run struct {
-	ID         int64
-	FeedID     int64
-	Feed       string // slug
-	Period     string // unique within the feed, so that two processes never do it twice: a scheduled time, or an import's own key
-	Source     string // URL or file name, without credentials
-	Adapter    string // by which it is read
+	ID      int64
+	FeedID  int64
+	Feed    string // slug
+	Period  string // unique within the feed, so that two processes never do it twice: a scheduled time, or an import's own key
+	Source  string // URL or file name, without credentials
+	Adapter string // by which it is read
 	// Incremental says that only what had changed was asked for, so that the number of
 	// rows means nothing.
 	Incremental bool
-	Silent     bool   // first import or backfill: its events are born silenced
-	Verdict    Verdict
-	Reason     string // for a person, unless complete
-	StartedAt  int64  // unix ms
-	FinishedAt int64  // unix ms; 0 while under way
-	Applied    bool   // all staged rows have been applied
-	ClaimNo    int64  // fences a process that lost the run to another
+	Silent      bool // first import or backfill: its events are born silenced
+	Verdict     Verdict
+	Reason      string // for a person, unless complete
+	StartedAt   int64  // unix ms
+	FinishedAt  int64  // unix ms; 0 while under way
+	Applied     bool   // all staged rows have been applied
+	ClaimNo     int64  // fences a process that lost the run to another
 	Counts
 }
 

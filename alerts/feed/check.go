@@ -28,8 +28,8 @@ type Report struct {
 	Latest     alerts.Date    `json:"latest"`
 	Codes      []CodeUse      `json:"codes"`
 	Characters []CharacterUse `json:"characters"` // unusual ones: a sign that the encoding is wrong
-	Faults     []alerts.Fault `json:"faults"` // the first MaxFaults
-	Broken     string         `json:"broken"` // why it could not be read to its end; empty when it was
+	Faults     []alerts.Fault `json:"faults"`     // the first MaxFaults
+	Broken     string         `json:"broken"`     // why it could not be read to its end; empty when it was
 }
 
 // MaxFaults is how many faults a report lists, and a run keeps; all are counted.
