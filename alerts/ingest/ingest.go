@@ -38,6 +38,11 @@ type Store interface {
 // A Locator finds places that a feed does not give itself. What it does not know
 // it leaves empty.
 type Locator interface {
+	// Within reports whether a place can be one of the authority's; true when nothing
+	// is known of where the authority is.
+	Within(authority string, p geo.Point) bool
+	// Property returns where a unique property reference number is.
+	Property(ctx context.Context, uprn string) (at geo.Point, ok bool, err error)
 	// PostcodeIn finds the first postcode in a text that has a position.
 	PostcodeIn(text string) (postcode string, at geo.Point, ok bool)
 	// WardAt returns the code of the ward at a place.
@@ -47,8 +52,8 @@ type Locator interface {
 // Stage reads feeds.
 type Stage struct {
 	Store  Store
-	Source Source  // where feeds' data comes from
-	Places Locator // nil when there is no postcode table
+	Source Source                                 // where feeds' data comes from
+	Places func(context.Context) (Locator, error) // asked once a run; nil when nothing is known of places
 	Now    func() time.Time
 	Log    *slog.Logger
 	Lease  time.Duration // how long a run that died holds up the feed; 0 for DefaultLease
@@ -217,11 +222,13 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 	if data == nil && run.Source != adapter.URL {
 		return s.resume(ctx, run, f, d)
 	}
-	in := newIntake(s, run)
+	in, err := newIntake(ctx, s, run)
+	if err != nil {
+		return run, err
+	}
 	defer in.wait()
 	take := func(row feed.Row) error { return in.add(ctx, row) }
 	var last Answer
-	var err error
 	if data != nil {
 		err = d.Read(adapter.Name, data, take)
 	} else {

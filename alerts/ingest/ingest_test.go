@@ -595,7 +595,7 @@ func TestNumbersBecomeVisibleInOrder(t *testing.T) {
 
 func TestPlacesComeFromThePostcodeInTheAddress(t *testing.T) {
 	eachWorld(t, village, func(t *testing.T, w *world) {
-		w.stage.Places = gazetteer{}
+		w.stage.Places = func(context.Context) (ingest.Locator, error) { return gazetteer{}, nil }
 		w.read("village", csv(row("1", "lon", "", "lat", "", "address", "1 High Street YO1 7HH")))
 		app, err := w.store.Application(t.Context(), alerts.Ref{Authority: "village", Number: "26/1"})
 		if err != nil {
@@ -607,12 +607,58 @@ func TestPlacesComeFromThePostcodeInTheAddress(t *testing.T) {
 	})
 }
 
+// A gazetteer knows one postcode, one property and one ward, and that the village
+// lies between 53 and 54 degrees north.
 type gazetteer struct{}
 
 func (gazetteer) PostcodeIn(text string) (string, geo.Point, bool) {
 	return "YO1 7HH", geo.Point{Lon: -1.08, Lat: 53.96}, strings.Contains(text, "YO1 7HH")
 }
-func (gazetteer) WardAt(geo.Point) string { return "E05000001" }
+func (gazetteer) WardAt(geo.Point) string                   { return "E05000001" }
+func (gazetteer) Within(authority string, p geo.Point) bool { return p.Lat > 53 && p.Lat < 54 }
+func (gazetteer) Property(_ context.Context, uprn string) (geo.Point, bool, error) {
+	return geo.Point{Lon: -1.07, Lat: 53.95}, uprn == "1234", nil
+}
+
+// The ladder: what the feed says, unless it is outside the authority; the
+// property's number; the postcode; nothing.
+func TestPlacesComeFromTheBestThatIsKnown(t *testing.T) {
+	declaration := strings.Replace(village, "address: address", "address: address, uprn: uprn", 1)
+	const header = "uprn," + villageHeader
+	eachWorld(t, declaration, func(t *testing.T, w *world) {
+		w.stage.Places = func(context.Context) (ingest.Locator, error) { return gazetteer{}, nil }
+		for i, c := range []struct {
+			name, uprn, place string
+			want              alerts.Method
+			uncertainty       float64
+		}{
+			{"a point", "1234", "-1.09,53.97,1 High Street YO1 7HH", alerts.MethodPoint, 10},
+			{"a point in another county", "1234", "-1.09,51.97,1 High Street YO1 7HH", alerts.MethodUPRN, 10},
+			{"a property", "000000001234", ",,1 High Street YO1 7HH", alerts.MethodUPRN, 10},
+			{"a property that is not known", "99", ",,1 High Street YO1 7HH", alerts.MethodPostcode, 100},
+			{"a point in another county, and nothing else", "", "-1.09,51.97,1 High Street", alerts.MethodNone, 0},
+			{"nothing", "", ",,Land north of the church", alerts.MethodNone, 0},
+		} {
+			run := w.read("", strings.NewReader(fmt.Sprintf("%s%s,%d,26/%d,A house,REG,,2026-02-01,,%s\n", header, c.uprn, i, i, c.place)))
+			app, err := w.store.Application(t.Context(), alerts.Ref{Authority: "village", Number: fmt.Sprintf("26/%d", i)})
+			if err != nil || app.Site.Method != c.want || app.Site.Uncertainty != c.uncertainty || (run.Unlocated == 1) != (c.want == alerts.MethodNone) {
+				t.Errorf("%s: %+v, %d unlocated (%v)", c.name, app.Site, run.Unlocated, err)
+			}
+		}
+	})
+}
+
+// A position that comes late is news for those around it.
+func TestALatePositionIsTold(t *testing.T) {
+	eachWorld(t, village, func(t *testing.T, w *world) {
+		w.read("village", csv(row("0")))
+		_, last := w.events(0)
+		w.read("village", csv(row("0"), row("1", "lon", "", "lat", "")))
+		w.wantNews(&last, "received 26/1")
+		w.read("village", csv(row("0"), row("1")))
+		w.wantNews(&last, "located 26/1")
+	})
+}
 
 func TestTheFetcherExplainsWhatASourceAnswers(t *testing.T) {
 	data := villageHeader + row("1") + "\n"

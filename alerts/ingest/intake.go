@@ -5,6 +5,7 @@ import (
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
+	"github.com/sitenotice/sitenotice/geo"
 )
 
 // intakeBatch is how many rows are compared with what is stored at a time.
@@ -14,6 +15,7 @@ const intakeBatch = 2_000
 // say something else. It holds one batch of rows, and the keys of all.
 type intake struct {
 	stage  *Stage
+	places Locator // nil when nothing is known of places
 	run    alerts.Run
 	counts alerts.Counts
 	rows   []alerts.Record
@@ -25,8 +27,12 @@ type intake struct {
 	kept   int // faults stored
 }
 
-func newIntake(s *Stage, run alerts.Run) *intake {
-	return &intake{stage: s, run: run, index: map[string]int{}, seen: map[string]string{}}
+func newIntake(ctx context.Context, s *Stage, run alerts.Run) (in *intake, err error) {
+	in = &intake{stage: s, run: run, index: map[string]int{}, seen: map[string]string{}}
+	if s.Places != nil {
+		in.places, err = s.Places(ctx)
+	}
+	return in, err
 }
 
 // add takes one row of the source.
@@ -41,7 +47,9 @@ func (in *intake) add(ctx context.Context, row feed.Row) error {
 	}
 	r := row.Record
 	r.FeedID = in.run.FeedID
-	in.place(&r)
+	if err := in.place(ctx, &r); err != nil {
+		return err
+	}
 	if !r.Details.Site.Located() {
 		in.counts.Unlocated++
 	}
@@ -61,31 +69,47 @@ func (in *intake) add(ctx context.Context, row feed.Row) error {
 	return in.flush(ctx)
 }
 
-// place fills in what the feed leaves open: a postcode that stands in the address,
-// a position from that postcode, the ward from the position.
-func (in *intake) place(r *alerts.Record) {
-	places := in.stage.Places
-	if places == nil {
-		return
+// place fills in what the feed leaves open. A position that the feed gives counts
+// unless it is outside its authority; else the property's number has one, else the
+// postcode in the address. The ward follows from the position.
+func (in *intake) place(ctx context.Context, r *alerts.Record) error {
+	if in.places == nil {
+		return nil
 	}
 	d := &r.Details
+	if d.Site.Located() && !in.places.Within(r.Authority, d.Site.Point()) {
+		d.Site = alerts.Site{}
+	}
+	found := func(at geo.Point, method alerts.Method) {
+		if !d.Site.Located() && in.places.Within(r.Authority, at) {
+			d.Site = alerts.Site{Lon: at.Lon, Lat: at.Lat, Method: method, Uncertainty: alerts.DefaultUncertainty[method]}
+			r.Supplied |= alerts.FieldSite
+		}
+	}
+	if !d.Site.Located() && d.UPRN != "" {
+		at, ok, err := in.places.Property(ctx, d.UPRN)
+		if err != nil {
+			return err
+		}
+		if ok {
+			found(at, alerts.MethodUPRN)
+		}
+	}
 	if !d.Site.Located() || d.Postcode == "" {
-		if code, at, ok := places.PostcodeIn(d.Postcode + " " + d.Address); ok {
+		if code, at, ok := in.places.PostcodeIn(d.Postcode + " " + d.Address); ok {
 			if d.Postcode == "" && r.Supplied.Has(alerts.FieldAddress) {
 				d.Postcode = code
 				r.Supplied |= alerts.FieldPostcode
 			}
-			if !d.Site.Located() {
-				d.Site = alerts.Site{Lon: at.Lon, Lat: at.Lat, Method: alerts.MethodPostcode, Uncertainty: alerts.DefaultUncertainty[alerts.MethodPostcode]}
-				r.Supplied |= alerts.FieldSite
-			}
+			found(at, alerts.MethodPostcode)
 		}
 	}
 	if d.Ward == "" && d.Site.Located() && !r.Supplied.Has(alerts.FieldWard) {
-		if d.Ward = places.WardAt(d.Site.Point()); d.Ward != "" {
+		if d.Ward = in.places.WardAt(d.Site.Point()); d.Ward != "" {
 			r.Supplied |= alerts.FieldWard
 		}
 	}
+	return nil
 }
 
 // flush compares the batch with what is stored and stages what differs.

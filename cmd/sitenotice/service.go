@@ -19,7 +19,6 @@ import (
 	"github.com/sitenotice/sitenotice/alerts/ingest"
 	"github.com/sitenotice/sitenotice/alerts/match"
 	"github.com/sitenotice/sitenotice/alerts/store"
-	"github.com/sitenotice/sitenotice/geo"
 	"github.com/sitenotice/sitenotice/geo/postcode"
 	"github.com/sitenotice/sitenotice/web"
 )
@@ -63,7 +62,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 			return nil, err
 		}
 	}
-	s.ingest = &ingest.Stage{Store: s.store, Now: s.now, Log: log, Places: s.places(),
+	s.ingest = &ingest.Stage{Store: s.store, Now: s.now, Log: log, Places: s.places,
 		Source: &ingest.Fetcher{Client: trusted(), Guarded: guarded(), Contact: cmp.Or(cfg.Contact, cfg.BaseURL), Secret: os.Getenv}}
 	s.match = &match.Stage{Store: s.store, Now: s.now, Log: log}
 	s.compose = &compose.Stage{Store: s.store, Keys: s.keys, BaseURL: cfg.BaseURL, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
@@ -183,37 +182,6 @@ func (s *service) passes() []stagePass {
 type stagePass struct {
 	name string
 	run  func(ctx context.Context) (worked bool, err error)
-}
-
-// places answers where postcodes and wards are; nil without a table.
-func (s *service) places() ingest.Locator {
-	if s.postcodes == nil {
-		return nil
-	}
-	return locator{s.postcodes}
-}
-
-type locator struct{ table *postcode.Table }
-
-func (l locator) PostcodeIn(text string) (string, geo.Point, bool) {
-	code, ok := postcode.Find(text)
-	if !ok {
-		return "", geo.Point{}, false
-	}
-	place, err := l.table.Lookup(code)
-	return string(code), place.Point, err == nil
-}
-
-// wardWithin is how far, in metres, the nearest postcode may be for its ward to
-// stand for a place.
-const wardWithin = 500
-
-func (l locator) WardAt(p geo.Point) string {
-	ward, _, distance, ok := l.table.NearestWard(p)
-	if !ok || distance > wardWithin {
-		return ""
-	}
-	return ward
 }
 
 type passCommand struct {

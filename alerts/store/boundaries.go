@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+// This file is where authorities, wards and properties are.
+
+// PutBoundaries stores boundaries, in place of those of the same kind and code.
+func (s *Store) PutBoundaries(ctx context.Context, boundaries []alerts.Boundary, now time.Time) error {
+	rows := make([][]any, len(boundaries))
+	for i, b := range boundaries {
+		area, err := geo.EncodeWKB(b.Area)
+		if err != nil {
+			return fmt.Errorf("the boundary %s: %w", b.Code, err)
+		}
+		rows[i] = []any{string(b.Kind), b.Code, b.Name, area, b.Source, now.UnixMilli()}
+	}
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		return s.dialect.insert(ctx, tx, "boundary", []string{"kind", "code", "name", "area", "source", "imported_at"}, rows,
+			`ON CONFLICT (kind, code) DO UPDATE SET name = excluded.name, area = excluded.area, source = excluded.source, imported_at = excluded.imported_at`)
+	})
+	if err != nil {
+		return fmt.Errorf("store boundaries: %w", err)
+	}
+	return nil
+}
+
+// Boundaries returns all boundaries, by kind and code.
+func (s *Store) Boundaries(ctx context.Context) ([]alerts.Boundary, error) {
+	all, err := collect(ctx, s.read, func(rows *sql.Rows) (b alerts.Boundary, err error) {
+		var area []byte
+		if err := rows.Scan(&b.Kind, &b.Code, &b.Name, &area, &b.Source); err != nil {
+			return b, err
+		}
+		b.Area, err = geo.DecodeWKB(area)
+		return b, err
+	}, `SELECT kind, code, name, area, source FROM boundary ORDER BY kind, code`)
+	if err != nil {
+		return nil, fmt.Errorf("read the boundaries: %w", err)
+	}
+	return all, nil
+}
+
+// A Property is where a unique property reference number is.
+type Property struct {
+	UPRN int64
+	At   geo.Point
+}
+
+// PutProperties stores places of properties, in place of those of the same number.
+func (s *Store) PutProperties(ctx context.Context, properties []Property) error {
+	rows := make([][]any, len(properties))
+	for i, p := range properties {
+		rows[i] = []any{p.UPRN, p.At.Lon, p.At.Lat}
+	}
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		return s.dialect.insert(ctx, tx, "uprn", []string{"uprn", "lon", "lat"}, rows, `ON CONFLICT (uprn) DO UPDATE SET lon = excluded.lon, lat = excluded.lat`)
+	})
+	if err != nil {
+		return fmt.Errorf("store places of properties: %w", err)
+	}
+	return nil
+}
+
+// PropertyAt returns where a property is; false when that is not known.
+func (s *Store) PropertyAt(ctx context.Context, uprn string) (at geo.Point, ok bool, err error) {
+	n, err := strconv.ParseInt(uprn, 10, 64)
+	if err != nil {
+		return at, false, nil // no number, so no property
+	}
+	err = s.read.QueryRowContext(ctx, `SELECT lon, lat FROM uprn WHERE uprn = $1`, n).Scan(&at.Lon, &at.Lat)
+	if errors.Is(err, sql.ErrNoRows) {
+		return at, false, nil
+	}
+	return at, err == nil, err
+}

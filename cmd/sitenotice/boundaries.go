@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/store"
+	"github.com/sitenotice/sitenotice/geo"
+)
+
+type boundariesCommand struct {
+	Import     boundariesImport `cmd:"" help:"Read the outlines of authorities or wards from GeoJSON or TopoJSON."`
+	List       boundariesList   `cmd:"" help:"List the outlines."`
+	Properties propertiesImport `cmd:"" help:"Read where properties are from a CSV such as OS Open UPRN."`
+}
+
+type boundariesImport struct {
+	File   string `arg:"" help:"GeoJSON or TopoJSON in longitude and latitude." type:"existingfile"`
+	Kind   string `required:"" enum:"authority,ward" help:"authority or ward."`
+	Code   string `help:"The property that holds the code (default: the one that usually does)."`
+	Name   string `help:"The property that holds the name (default: the one that usually does)."`
+	Object string `help:"The object of a TopoJSON file that has several."`
+}
+
+// The properties that usually hold a code and a name, best first.
+var (
+	codeProperty = regexp.MustCompile(`(?i)^((LAD|LPA|WD|CTYUA|PARK)\d\d(CD)?|gss_?code|areacd|code|reference|id)$`)
+	nameProperty = regexp.MustCompile(`(?i)^((LAD|LPA|WD|CTYUA|PARK)\d\dNM|name|areanm|ward_?name|lad_?name)$`)
+)
+
+// Run stores the outlines and says what was taken for their codes and names.
+func (c *boundariesImport) Run(ctx context.Context, cfg *Config, std streams) error {
+	file, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	features, err := geo.ReadFeatures(file, c.Object)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	have := slices.Sorted(maps.Keys(features[0].Properties))
+	pick := func(asked, what, flag string, usual *regexp.Regexp) (string, error) {
+		if asked == "" {
+			for _, name := range have {
+				if usual.MatchString(name) {
+					return name, nil
+				}
+			}
+			return "", fmt.Errorf("%s: which property holds the %s? Name one with --%s: %s", c.File, what, flag, strings.Join(have, ", "))
+		}
+		if !slices.Contains(have, asked) {
+			return "", fmt.Errorf("%s: there is no property %q; there are %s", c.File, asked, strings.Join(have, ", "))
+		}
+		return asked, nil
+	}
+	code, err := pick(c.Code, "code", "code", codeProperty)
+	if err != nil {
+		return err
+	}
+	name, err := pick(c.Name, "name", "name", nameProperty)
+	if err != nil {
+		return err
+	}
+	var boundaries []alerts.Boundary
+	var rough []string
+	seen := map[string]bool{}
+	for i, f := range features {
+		b := alerts.Boundary{Kind: alerts.BoundaryKind(c.Kind), Code: strings.TrimSpace(fmt.Sprint(f.Properties[code])), Name: strings.TrimSpace(fmt.Sprint(f.Properties[name])),
+			Area: f.Geometry, Source: filepath.Base(c.File)}
+		if f.Properties[code] == nil || b.Code == "" || seen[b.Code] {
+			return fmt.Errorf("%s: feature %d: its code (%s) is missing or occurs twice", c.File, i+1, code)
+		}
+		if !geo.InUK(geo.Centre(b.Area)) {
+			return fmt.Errorf("%s: %s lies outside the United Kingdom: the file must be in longitude and latitude (WGS84), not in a grid", c.File, b.Code)
+		}
+		if _, err := geo.Prepare(b.Area); err != nil && b.Kind == alerts.BoundaryWard {
+			return fmt.Errorf("%s: the outline of %s cannot be used: %w", c.File, b.Code, err)
+		} else if err != nil {
+			rough = append(rough, b.Name)
+		}
+		seen[b.Code] = true
+		boundaries = append(boundaries, b)
+	}
+	s, err := cfg.openStore(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.PutBoundaries(ctx, boundaries, time.Now()); err != nil {
+		return err
+	}
+	first := boundaries[0]
+	fmt.Fprintf(std.out, "Stored %s outlines of the kind %s; the code is %s and the name %s, for example %s %s.\n",
+		alerts.Thousands(len(boundaries)), c.Kind, code, name, first.Code, first.Name)
+	if len(rough) > 0 {
+		fmt.Fprintf(std.out, "These cross themselves, so that only the rectangles around them count: %s.\n", strings.Join(rough, ", "))
+	}
+	return nil
+}
+
+type boundariesList struct{}
+
+// Run prints a line for each outline.
+func (boundariesList) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := cfg.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	boundaries, err := s.Boundaries(ctx)
+	if err != nil {
+		return err
+	}
+	type row struct {
+		Kind   string  `json:"kind"`
+		Code   string  `json:"code"`
+		Name   string  `json:"name"`
+		Km2    float64 `json:"km2"`
+		Source string  `json:"source"`
+	}
+	rows := []row{}
+	for _, b := range boundaries {
+		rows = append(rows, row{string(b.Kind), b.Code, b.Name, geo.Area(b.Area) / 1e6, b.Source})
+	}
+	if cfg.JSON {
+		return printJSON(std.out, rows)
+	}
+	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "KIND\tCODE\tNAME\tKM²\tFROM")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\t%s\n", r.Kind, r.Code, r.Name, r.Km2, r.Source)
+	}
+	return w.Flush()
+}
+
+type propertiesImport struct {
+	File string `arg:"" help:"CSV with the columns UPRN and X_COORDINATE, Y_COORDINATE (British National Grid) or LATITUDE, LONGITUDE." type:"existingfile"`
+}
+
+// propertyBatch is how many properties one transaction stores.
+const propertyBatch = 5_000
+
+// Run stores the places. It may be repeated after it broke off.
+func (c *propertiesImport) Run(ctx context.Context, cfg *Config, std streams) error {
+	file, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	progress := newProgress(std.err, "reading properties")
+	defer progress.end()
+	in := csv.NewReader(newMeter(file, progress))
+	in.ReuseRecord = true
+	header, err := in.Read()
+	if err != nil {
+		return fmt.Errorf("%s: there is no header: %w", c.File, err)
+	}
+	at := map[string]int{}
+	for i, name := range header {
+		at[strings.ToUpper(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))] = i
+	}
+	uprn, ok := at["UPRN"]
+	lon, hasLon := at["LONGITUDE"]
+	lat, hasLat := at["LATITUDE"]
+	east, hasEast := at["X_COORDINATE"]
+	north, hasNorth := at["Y_COORDINATE"]
+	if !ok || !(hasLon && hasLat || hasEast && hasNorth) {
+		return fmt.Errorf("%s: the columns UPRN and LATITUDE, LONGITUDE or X_COORDINATE, Y_COORDINATE are needed; there are %s", c.File, strings.Join(header, ", "))
+	}
+	s, err := cfg.openStore(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var batch []store.Property
+	stored := 0
+	flush := func() error {
+		err := s.PutProperties(ctx, batch)
+		stored, batch = stored+len(batch), batch[:0]
+		return err
+	}
+	for {
+		row, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w (%s were stored before)", c.File, err, alerts.Thousands(stored))
+		}
+		number := func(i int) (v float64) {
+			if err == nil {
+				v, err = strconv.ParseFloat(row[i], 64)
+			}
+			return v
+		}
+		p := store.Property{}
+		if p.UPRN, err = strconv.ParseInt(row[uprn], 10, 64); hasLon && hasLat {
+			p.At = geo.Point{Lon: number(lon), Lat: number(lat)}
+		} else {
+			p.At = geo.FromBNG(number(east), number(north))
+		}
+		if line, _ := in.FieldPos(0); err != nil {
+			return fmt.Errorf("%s, line %d: %w (%s were stored before)", c.File, line, err, alerts.Thousands(stored))
+		}
+		if !geo.InUK(p.At) {
+			continue
+		}
+		if batch = append(batch, p); len(batch) == propertyBatch {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	progress.end()
+	fmt.Fprintf(std.out, "Stored the places of %s properties.\n", alerts.Thousands(stored))
+	return nil
+}
