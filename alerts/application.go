@@ -149,6 +149,10 @@ type Site struct {
 // Located reports whether the position is known at all.
 func (s Site) Located() bool { return s.Method != MethodNone }
 
+// Given reports whether the council itself gave the position, so that it was not
+// looked up.
+func (s Site) Given() bool { return s.Method == MethodBoundary || s.Method == MethodPoint }
+
 // Point returns the site's representative point.
 func (s Site) Point() geo.Point { return geo.Point{Lon: s.Lon, Lat: s.Lat} }
 

@@ -146,9 +146,14 @@ type Staged struct {
 }
 
 // Overlay returns the record as it is once row has been read: what row does not
-// supply stays as it was.
+// supply stays as it was, and so does a position that the council gave when the row
+// has only one that was looked up.
 func (r Record) Overlay(row Record) Record {
+	lookedUp := row.Details.Site.Located() && !row.Details.Site.Given()
 	for _, rule := range fieldRules {
+		if rule.Field == FieldSite && lookedUp && r.Details.Site.Given() {
+			continue
+		}
 		if row.Supplied.Has(rule.Field) {
 			rule.copy(&r.Details, &row.Details)
 		}
@@ -177,11 +182,16 @@ func (r Record) Hash() string {
 
 // Merge returns the view of an application that its records give together. For
 // each field the first record that supplies it with a value wins; records come
-// in the authority's order of precedence.
+// in the authority's order of precedence. A position that a council gives comes
+// before one that was looked up.
 func Merge(records []Record) Details {
 	var out Details
+	given := slices.ContainsFunc(records, func(r Record) bool { return r.Details.Site.Given() })
 	for _, rule := range fieldRules {
 		for i := range records {
+			if rule.Field == FieldSite && given && !records[i].Details.Site.Given() {
+				continue
+			}
 			if records[i].Supplied.Has(rule.Field) && rule.text(&records[i].Details) != "" {
 				rule.copy(&out, &records[i].Details)
 				break

@@ -1,6 +1,7 @@
 package geo
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,7 +44,9 @@ func ReadFeatures(r io.Reader, object string) ([]Feature, error) {
 		Geometry   *geoJSON
 		topology
 	}
-	if err := json.Unmarshal(text, &head); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
+	dec.UseNumber() // codes may be numbers
+	if err := dec.Decode(&head); err != nil {
 		return nil, fmt.Errorf("the file is no GeoJSON or TopoJSON: %w", err)
 	}
 	var out []Feature

@@ -648,6 +648,27 @@ func TestPlacesComeFromTheBestThatIsKnown(t *testing.T) {
 	})
 }
 
+// A position that was looked up does not take the place of the council's own.
+func TestAWorsePositionDoesNotReplaceABetter(t *testing.T) {
+	declaration := strings.Replace(village, "codes:", `  - name: brief
+    format: csv
+    columns: {source_key: key, reference: reference, address: address}
+codes:`, 1)
+	eachWorld(t, declaration, func(t *testing.T, w *world) {
+		w.stage.Places = func(context.Context) (ingest.Locator, error) { return gazetteer{}, nil }
+		w.read("village", strings.NewReader(villageHeader+"1,26/1,A house,REG,,2026-02-01,,-1.09,53.97,1 High Street YO1 7HH\n"))
+		_, last := w.events(0)
+		w.read("brief", strings.NewReader("key,reference,address\n1,26/1,2 High Street YO1 7HH\n"))
+		w.wantNews(&last, "amended 26/1")
+		w.read("village", strings.NewReader(villageHeader+"1,26/1,A house,REG,,2026-02-01,,,,2 High Street YO1 7HH\n"))
+		w.wantNews(&last, "")
+		app, err := w.store.Application(t.Context(), alerts.Ref{Authority: "village", Number: "26/1"})
+		if err != nil || app.Site.Method != alerts.MethodPoint || app.Site.Lat != 53.97 {
+			t.Errorf("%+v (%v)", app.Site, err)
+		}
+	})
+}
+
 // A position that comes late is news for those around it.
 func TestALatePositionIsTold(t *testing.T) {
 	eachWorld(t, village, func(t *testing.T, w *world) {

@@ -123,8 +123,7 @@ func (w *world) again() {
 func socrata(t *testing.T, rows *[]map[string]any) *register {
 	newer := regexp.MustCompile(`(\w+) >= '([^']+)'`)
 	above := regexp.MustCompile(`pk > (\d+)`)
-	var s *register
-	s = serve(t, func(r *http.Request, _ []byte) (int, any) {
+	return serve(t, func(r *http.Request, _ []byte) (int, any) {
 		q := r.URL.Query()
 		if q.Get("$select") == "" || strings.Contains(q.Get("$select"), "applicant") {
 			t.Errorf("everything is asked for, names too: %v", q)
@@ -169,7 +168,6 @@ func socrata(t *testing.T, rows *[]map[string]any) *register {
 		}
 		return 200, found[:min(limit, len(found))]
 	})
-	return s
 }
 
 func camdenRow(n int, status string, changed string) map[string]any {

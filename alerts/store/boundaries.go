@@ -25,6 +25,9 @@ func (s *Store) PutBoundaries(ctx context.Context, boundaries []alerts.Boundary,
 		rows[i] = []any{string(b.Kind), b.Code, b.Name, area, b.Source, now.UnixMilli()}
 	}
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := readAgain(ctx, tx); err != nil {
+			return err
+		}
 		return s.dialect.insert(ctx, tx, "boundary", []string{"kind", "code", "name", "area", "source", "imported_at"}, rows,
 			`ON CONFLICT (kind, code) DO UPDATE SET name = excluded.name, area = excluded.area, source = excluded.source, imported_at = excluded.imported_at`)
 	})
@@ -32,6 +35,13 @@ func (s *Store) PutBoundaries(ctx context.Context, boundaries []alerts.Boundary,
 		return fmt.Errorf("store boundaries: %w", err)
 	}
 	return nil
+}
+
+// readAgain makes every feed be read whole the next time, also when it has not
+// changed: its applications may be placed otherwise now.
+func readAgain(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE feed SET etag = '', last_modified = ''`)
+	return err
 }
 
 // Boundaries returns all boundaries, by kind and code.
@@ -63,6 +73,9 @@ func (s *Store) PutProperties(ctx context.Context, properties []Property) error 
 		rows[i] = []any{p.UPRN, p.At.Lon, p.At.Lat}
 	}
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := readAgain(ctx, tx); err != nil {
+			return err
+		}
 		return s.dialect.insert(ctx, tx, "uprn", []string{"uprn", "lon", "lat"}, rows, `ON CONFLICT (uprn) DO UPDATE SET lon = excluded.lon, lat = excluded.lat`)
 	})
 	if err != nil {

@@ -35,10 +35,17 @@ type boundariesImport struct {
 	Object string `help:"The object of a TopoJSON file that has several."`
 }
 
-// The properties that usually hold a code and a name, best first.
+// codeProperties and nameProperties are the properties that usually hold a code and
+// a name, best first.
 var (
-	codeProperty = regexp.MustCompile(`(?i)^((LAD|LPA|WD|CTYUA|PARK)\d\d(CD)?|gss_?code|areacd|code|reference|id)$`)
-	nameProperty = regexp.MustCompile(`(?i)^((LAD|LPA|WD|CTYUA|PARK)\d\dNM|name|areanm|ward_?name|lad_?name)$`)
+	codeProperties = map[string][]string{
+		"authority": {`LPA\d\dCD`, `LAD\d\dCD`, `CTYUA\d\dCD`, `GSS_?CODE`, `AREACD`, `CODE`, `REFERENCE`, `ID`},
+		"ward":      {`WD\d\dCD`, `WARD_?CODE`, `GSS_?CODE`, `AREACD`, `CODE`, `REFERENCE`, `ID`},
+	}
+	nameProperties = map[string][]string{
+		"authority": {`LPA\d\dNM`, `LAD\d\dNM`, `CTYUA\d\dNM`, `AREANM`, `NAME`},
+		"ward":      {`WD\d\dNM`, `WARD_?NAME`, `AREANM`, `NAME`},
+	}
 )
 
 // Run stores the outlines and says what was taken for their codes and names.
@@ -53,11 +60,12 @@ func (c *boundariesImport) Run(ctx context.Context, cfg *Config, std streams) er
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	have := slices.Sorted(maps.Keys(features[0].Properties))
-	pick := func(asked, what, flag string, usual *regexp.Regexp) (string, error) {
+	pick := func(asked, what, flag string, usual []string) (string, error) {
 		if asked == "" {
-			for _, name := range have {
-				if usual.MatchString(name) {
-					return name, nil
+			for _, form := range usual {
+				exactly := regexp.MustCompile("(?i)^" + form + "$")
+				if i := slices.IndexFunc(have, exactly.MatchString); i >= 0 {
+					return have[i], nil
 				}
 			}
 			return "", fmt.Errorf("%s: which property holds the %s? Name one with --%s: %s", c.File, what, flag, strings.Join(have, ", "))
@@ -67,11 +75,11 @@ func (c *boundariesImport) Run(ctx context.Context, cfg *Config, std streams) er
 		}
 		return asked, nil
 	}
-	code, err := pick(c.Code, "code", "code", codeProperty)
+	code, err := pick(c.Code, "code", "code", codeProperties[c.Kind])
 	if err != nil {
 		return err
 	}
-	name, err := pick(c.Name, "name", "name", nameProperty)
+	name, err := pick(c.Name, "name", "name", nameProperties[c.Kind])
 	if err != nil {
 		return err
 	}
@@ -79,9 +87,9 @@ func (c *boundariesImport) Run(ctx context.Context, cfg *Config, std streams) er
 	var rough []string
 	seen := map[string]bool{}
 	for i, f := range features {
-		b := alerts.Boundary{Kind: alerts.BoundaryKind(c.Kind), Code: strings.TrimSpace(fmt.Sprint(f.Properties[code])), Name: strings.TrimSpace(fmt.Sprint(f.Properties[name])),
+		b := alerts.Boundary{Kind: alerts.BoundaryKind(c.Kind), Code: property(f, code), Name: property(f, name),
 			Area: f.Geometry, Source: filepath.Base(c.File)}
-		if f.Properties[code] == nil || b.Code == "" || seen[b.Code] {
+		if b.Code == "" || seen[b.Code] {
 			return fmt.Errorf("%s: feature %d: its code (%s) is missing or occurs twice", c.File, i+1, code)
 		}
 		if !geo.InUK(geo.Centre(b.Area)) {
@@ -110,6 +118,14 @@ func (c *boundariesImport) Run(ctx context.Context, cfg *Config, std streams) er
 		fmt.Fprintf(std.out, "These cross themselves, so that only the rectangles around them count: %s.\n", strings.Join(rough, ", "))
 	}
 	return nil
+}
+
+// property returns a feature's property as text; "" when it has none.
+func property(f geo.Feature, name string) string {
+	if v := f.Properties[name]; v != nil {
+		return strings.TrimSpace(fmt.Sprint(v))
+	}
+	return ""
 }
 
 type boundariesList struct{}

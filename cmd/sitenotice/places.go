@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/ingest"
@@ -64,6 +65,7 @@ func (s *service) places(ctx context.Context) (ingest.Locator, error) {
 		for _, code := range []string{a.Slug, a.District} {
 			if e, ok := areas[code]; ok && code != "" {
 				l.extents[a.Slug] = e
+				break // its own comes before its district's
 			}
 		}
 		if _, known := l.extents[a.Slug]; !known && s.postcodes != nil && a.District != "" {
@@ -106,7 +108,7 @@ const wardWithin = 500
 // WardAt prefers imported boundaries to postcodes.
 func (l *locator) WardAt(p geo.Point) string {
 	at := geo.Geometry(p)
-	for _, w := range l.wards {
+	for _, w := range slices.Backward(l.wards) { // where outlines of two years overlap, the later code counts
 		if w.area.Bounds().Contains(p) && w.area.Intersects(at) {
 			return w.code
 		}

@@ -13,7 +13,7 @@ CREATE TABLE boundary (
 
 -- Where properties are.
 CREATE TABLE uprn (
-	uprn BIGINT PRIMARY KEY,
+	uprn INTEGER PRIMARY KEY,
 	lon  DOUBLE PRECISION NOT NULL,
 	lat  DOUBLE PRECISION NOT NULL
 );
