@@ -151,6 +151,7 @@ func (s *site) advance(d time.Duration) {
 func (s *site) seed() {
 	s.exec(`INSERT INTO authority (slug, name, district, website) VALUES ('camden', 'London Borough of Camden', 'E09000007', 'https://www.camden.gov.uk/')`)
 	s.exec(`INSERT INTO feed (slug, authority, declaration, last_complete) VALUES ('camden', 'camden', '', $1)`, s.now.Add(-3*time.Hour).UnixMilli())
+	s.exec(`INSERT INTO feed_authority (feed_id, authority) SELECT id, authority FROM feed`)
 	add := func(metres, bearing float64, d alerts.Details) int64 {
 		d.Site = alerts.Site{Lon: home.Lon, Lat: home.Lat, Method: alerts.MethodPoint, Uncertainty: 10}
 		east, north := along(metres, bearing)

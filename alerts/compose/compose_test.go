@@ -559,6 +559,7 @@ func TestWhoAskedIsToldOnceWhenACouncilIsCovered(t *testing.T) {
 		w.composed(0)
 		w.exec(`INSERT INTO authority (slug, name, district) VALUES ('islington', 'London Borough of Islington', 'E09000019')`)
 		w.exec(`INSERT INTO feed (slug, authority, declaration, last_complete) VALUES ('islington', 'islington', '', 0)`)
+		w.exec(`INSERT INTO feed_authority (feed_id, authority) SELECT id, authority FROM feed WHERE slug = 'islington'`)
 		w.composed(0) // declared, but not read yet
 		w.exec(`UPDATE feed SET last_complete = 1`)
 		w.composed(1)

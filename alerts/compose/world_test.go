@@ -52,13 +52,14 @@ func newWorld(t testing.TB, e storetest.Engine) *world {
 // reset empties the tables that a world uses.
 func (w *world) reset() {
 	for _, table := range []string{"match", "subscription_scope", "subscription_version", "subscription", "consent", "token", "due", "due_mark", "attempt", "delivery",
-		"allowance", "recipient", "event", "alias", "application", "feed", "authority", "notice", "coverage_wish"} {
+		"allowance", "recipient", "event", "alias", "application", "feed_authority", "feed", "authority", "notice", "coverage_wish"} {
 		w.exec("DELETE FROM " + table)
 	}
 	w.exec(`UPDATE counter SET value = 0 WHERE name = 'event'`)
 	w.exec(`UPDATE watermark SET position = 0, claimed = 0, claim_no = 0, lease_until = 0 WHERE name = 'match'`)
 	w.exec(`INSERT INTO authority (slug, name, district) VALUES ('camden', 'London Borough of Camden', 'E09000007')`)
 	w.exec(`INSERT INTO feed (slug, authority, declaration, last_complete) VALUES ('camden', 'camden', '', $1)`, w.now.Add(-3*time.Hour).UnixMilli())
+	w.exec(`INSERT INTO feed_authority (feed_id, authority) SELECT id, authority FROM feed`)
 	w.register, w.told = storetest.NewRegister(w.db), map[int64][]string{}
 }
 

@@ -344,7 +344,8 @@ func (s *Store) TellCoverage(ctx context.Context, limit int, now time.Time, writ
 		recipients, err := collect(ctx, tx, func(rows *sql.Rows) (r alerts.Recipient, err error) {
 			return r, rows.Scan(&r.ID, &r.Kind, &r.Address, &r.State, &r.Language)
 		}, `SELECT id, kind, address, state, language FROM recipient WHERE state = 'active' AND id IN (
-				SELECT w.recipient_id FROM coverage_wish w JOIN authority a ON a.district = w.district JOIN feed f ON f.authority = a.slug
+				SELECT w.recipient_id FROM coverage_wish w JOIN authority a ON a.district = w.district
+				JOIN feed_authority fa ON fa.authority = a.slug JOIN feed f ON f.id = fa.feed_id
 				WHERE w.told_at = 0 AND f.last_complete > 0 AND NOT f.paused) ORDER BY id LIMIT $1`+s.dialect.skipLocked, limit)
 		if err != nil {
 			return err

@@ -3,19 +3,22 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3/database"
 
 	"github.com/sitenotice/sitenotice/alerts"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
+	driver "modernc.org/sqlite"        // the driver "sqlite"
+	codes "modernc.org/sqlite/lib"
 )
 
 // A dialect is the complete list of differences between the engines. All other
@@ -70,7 +73,7 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1) // SQLite has one writer; waiting here is fairer than in its busy handler
-	if err := write.PingContext(ctx); err != nil {
+	if err := pingNew(ctx, write); err != nil {
 		write.Close()
 		return nil, nil, err
 	}
@@ -81,4 +84,22 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
 	return write, read, nil
+}
+
+// pingNew connects to a SQLite file. While others make it a database with a
+// write-ahead log at the same moment, SQLite says that it is locked without waiting
+// as busy_timeout tells it to.
+func pingNew(ctx context.Context, db *sql.DB) (err error) {
+	for range 100 {
+		var busy *driver.Error
+		if err = db.PingContext(ctx); !errors.As(err, &busy) || busy.Code()&0xff != codes.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return err
 }
