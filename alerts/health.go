@@ -96,6 +96,25 @@ type FeedFault struct {
 	Detail string // sentences for the feed's contact: what, and what to do next
 }
 
+// noticeable are the faults of which the operator gets a notice when they are seen;
+// of those of a single run there is one as soon as the run is judged.
+var noticeable = []FaultKind{FaultStale, FaultQuiet, FaultColumns, FaultRows, FaultCodes}
+
+// FaultNotices returns the notices that the faults of a feed make, and the keys of
+// those that they do not make, or no longer.
+func FaultNotices(f Feed, faults []FeedFault, now time.Time) (notices []Notice, others []string) {
+	for _, kind := range noticeable {
+		key := string(kind) + ":" + f.Slug
+		i := slices.IndexFunc(faults, func(fault FeedFault) bool { return fault.Kind == kind })
+		if i < 0 {
+			others = append(others, key)
+			continue
+		}
+		notices = append(notices, Notice{Key: key, At: now.UnixMilli(), Text: "The feed " + f.Slug + " needs a person. " + faults[i].Detail})
+	}
+	return notices, others
+}
+
 // A Band is what a reading usually brings.
 type Band struct{ Low, High int }
 
@@ -424,4 +443,13 @@ func (f Field) FilledBy(d *Details) (filled Field) {
 		}
 	}
 	return filled
+}
+
+// FeedNews is what the contact of a feed has not been told of it yet.
+type FeedNews struct {
+	Feed      Feed
+	Authority string      // its name
+	New       []FeedFault // to mend
+	Still     []FeedFault // that the contact knows of and that are not mended
+	Mended    []FeedFault
 }
