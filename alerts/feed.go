@@ -56,6 +56,7 @@ type Run struct {
 	Applied     bool   // all staged rows have been applied
 	ClaimNo     int64  // fences a process that lost the run to another
 	Counts
+	Survey
 }
 
 // Counts says what a run found.

@@ -49,11 +49,11 @@ const endOfFile = "\x00end of file\x00"
 // ragged tables, as spreadsheets are, leave out empty cells at the end of a row. In
 // others a last row with too few cells is one that was cut off, and is not used.
 func readTable(a *Adapter, next func() (line int, record []string, err error), decode func(string) string, ragged bool, yield func(line int, c cells) error) error {
-	header, err := findHeader(a, next)
+	header, names, err := findHeader(a, next)
 	if err != nil {
 		return err
 	}
-	row := &tableRow{columns: map[string]int{}, decode: decode}
+	row := &tableRow{names: names, columns: map[string]int{}, decode: decode}
 	for _, text := range a.Columns {
 		for _, column := range parseExpression(text).columns() {
 			row.columns[column] = slices.Index(header, columnKey(column))
@@ -130,8 +130,9 @@ func rowCount(record []string) (n int, ok bool) {
 const titleRows = 5
 
 // findHeader reads up to and including the header row: the first that names the
-// column of the reference. It fails when a column that is mapped is not there.
-func findHeader(a *Adapter, next func() (int, []string, error)) ([]string, error) {
+// column of the reference, as keys to compare and as they are written. It fails when a
+// column that is mapped is not there.
+func findHeader(a *Adapter, next func() (int, []string, error)) (header, names []string, err error) {
 	var first []string
 	for range titleRows {
 		_, record, err := next()
@@ -139,7 +140,7 @@ func findHeader(a *Adapter, next func() (int, []string, error)) ([]string, error
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		header := make([]string, len(record))
 		for i, name := range record {
@@ -160,14 +161,14 @@ func findHeader(a *Adapter, next func() (int, []string, error)) ([]string, error
 		}
 		if len(absent) > 0 {
 			slices.Sort(absent)
-			return nil, broken("the column %s is not in the file; it has %s", strings.Join(slices.Compact(absent), ", "), excerpt(record))
+			return nil, nil, broken("the column %s is not in the file; it has %s", strings.Join(slices.Compact(absent), ", "), excerpt(record))
 		}
-		return header, nil
+		return header, slices.Clone(record), nil
 	}
 	if first == nil {
-		return nil, broken("the file is empty")
+		return nil, nil, broken("the file is empty")
 	}
-	return nil, broken("no row has the column %s that should hold the reference; the file begins with %s", a.Columns["reference"], excerpt(first))
+	return nil, nil, broken("no row has the column %s that should hold the reference; the file begins with %s", a.Columns["reference"], excerpt(first))
 }
 
 func excerpt(cells []string) string {
@@ -184,6 +185,7 @@ func blank(record []string) bool {
 }
 
 type tableRow struct {
+	names   []string // of the columns, as the header writes them
 	columns map[string]int
 	record  []string
 	decode  func(string) string

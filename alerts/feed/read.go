@@ -17,6 +17,8 @@ type Row struct {
 	Faults    []alerts.Fault // when there are any, the record is not to be used
 	Unmapped  []Code         // codes that the declaration does not know
 	Misplaced bool           // it has coordinates, but they are no place in the United Kingdom
+
+	cells cells // as they stand in the source, while the row is being looked at
 }
 
 // A Code is a council's code in one of the coded fields.
@@ -70,7 +72,9 @@ func (d *Declaration) Read(name string, source io.Reader, yield func(Row) error)
 	defer closer()
 	var mine error // what yield returned, to be told apart from faults of the source
 	err = formats[a.Format](a, r, func(line int, c cells) error {
-		mine = yield(m.row(line, c))
+		row := m.row(line, c)
+		row.cells = c
+		mine = yield(row)
 		return mine
 	})
 	if err == nil || mine != nil {

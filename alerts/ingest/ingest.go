@@ -33,6 +33,8 @@ type Store interface {
 	Held(ctx context.Context, f alerts.Feed, now time.Time, yield func([]alerts.Event) error) error
 	Notice(ctx context.Context, key, text string, now time.Time) error
 	ClearNotice(ctx context.Context, key string) (was bool, err error)
+	Histories(ctx context.Context, feeds []alerts.Feed) ([]alerts.FeedHistory, error)
+	SetFaults(ctx context.Context, f alerts.Feed, faults []alerts.FeedFault, now time.Time) error
 }
 
 // A Locator finds places that a feed does not give itself. What it does not know
@@ -105,7 +107,7 @@ func (s *Stage) Run(ctx context.Context) (Result, error) {
 			errs = append(errs, fmt.Errorf("feed %s: %w", f.Slug, err))
 		}
 	}
-	return result, errors.Join(errs...)
+	return result, errors.Join(append(errs, s.inspect(ctx))...)
 }
 
 // runDue reads a feed if its schedule says so.
@@ -194,7 +196,8 @@ func (s *Stage) Import(ctx context.Context, f alerts.Feed, data io.Reader, o Opt
 			return run, err
 		}
 		if run.Period == start.Period {
-			return s.read(ctx, run, f, d, adapter, data)
+			run, err := s.read(ctx, run, f, d, adapter, data)
+			return run, errors.Join(err, s.inspectFeed(ctx, f.Slug))
 		}
 		// A run whose process died was handed out instead: finish that one first.
 		if run, err = s.resume(ctx, run, f, d); err != nil {
@@ -222,7 +225,7 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 	if data == nil && run.Source != adapter.URL {
 		return s.resume(ctx, run, f, d)
 	}
-	in, err := newIntake(ctx, s, run)
+	in, err := newIntake(ctx, s, run, adapter)
 	if err != nil {
 		return run, err
 	}
@@ -256,7 +259,10 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 	if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
 		return run, err
 	}
-	run.Counts = in.counts
+	run.Counts, run.Survey = in.counts, in.survey.Survey()
+	if run.Incremental {
+		run.Columns = nil // a few changed records need not fill them all
+	}
 	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
 	if err != nil {
 		return run, err

@@ -25,10 +25,11 @@ type intake struct {
 	store  <-chan error // what became of the batch that is being stored; nil when none is
 	faults []alerts.Fault
 	kept   int // faults stored
+	survey *feed.Surveyor
 }
 
-func newIntake(ctx context.Context, s *Stage, run alerts.Run) (in *intake, err error) {
-	in = &intake{stage: s, run: run, index: map[string]int{}, seen: map[string]string{}}
+func newIntake(ctx context.Context, s *Stage, run alerts.Run, a *feed.Adapter) (in *intake, err error) {
+	in = &intake{stage: s, run: run, index: map[string]int{}, seen: map[string]string{}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
 	if s.Places != nil {
 		in.places, err = s.Places(ctx)
 	}
@@ -38,6 +39,7 @@ func newIntake(ctx context.Context, s *Stage, run alerts.Run) (in *intake, err e
 // add takes one row of the source.
 func (in *intake) add(ctx context.Context, row feed.Row) error {
 	in.counts.Rows++
+	in.survey.Add(&row)
 	if len(row.Faults) > 0 {
 		in.counts.Quarantined++
 		if room := feed.MaxFaults - in.kept - len(in.faults); room > 0 {

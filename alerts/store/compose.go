@@ -323,10 +323,8 @@ func (s *Store) TellNotices(ctx context.Context, address, addressKey string, now
 		if _, err := tx.ExecContext(ctx, `UPDATE notice SET told_at = $1 WHERE key IN (SELECT value FROM json_each($2))`, now.UnixMilli(), list(keys)); err != nil || address == "" {
 			return err
 		}
-		var to alerts.Recipient
-		if err := tx.QueryRowContext(ctx, `INSERT INTO recipient (kind, address, address_key, state, created_at) VALUES ('contact', $1, $2, 'active', $3)
-			ON CONFLICT (kind, address_key) DO UPDATE SET address = excluded.address RETURNING id, kind, address, state, language`, address, addressKey, now.UnixMilli()).
-			Scan(&to.ID, &to.Kind, &to.Address, &to.State, &to.Language); err != nil {
+		to, err := contact(ctx, tx, address, addressKey, now)
+		if err != nil {
 			return err
 		}
 		return queueLetter(ctx, tx, alerts.Letter{Kind: alerts.DeliveryNotice, Recipient: to}, now, func(alerts.Letter) (alerts.Delivery, error) { return write(notices) })

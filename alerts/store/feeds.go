@@ -88,11 +88,13 @@ func (s *Store) Feed(ctx context.Context, slug string) (alerts.Feed, error) {
 }
 
 const runColumns = `r.id, r.feed_id, f.slug, r.period, r.source, r.silent, r.verdict, r.reason, r.started_at, r.finished_at, r.applied, r.claim_no, r.adapter, r.incremental,
-	r.rows_read, r.new, r.changed, r.newsworthy, r.unchanged, r.duplicates, r.quarantined, r.unlocated, r.events`
+	r.rows_read, r.new, r.changed, r.newsworthy, r.unchanged, r.duplicates, r.quarantined, r.unlocated, r.events,
+	r.newest, r.columns_seen, r.unmapped`
 
 func scanRun(rows interface{ Scan(...any) error }) (r alerts.Run, err error) {
 	return r, rows.Scan(&r.ID, &r.FeedID, &r.Feed, &r.Period, &r.Source, &r.Silent, &r.Verdict, &r.Reason, &r.StartedAt, &r.FinishedAt, &r.Applied, &r.ClaimNo, &r.Adapter, &r.Incremental,
-		&r.Rows, &r.New, &r.Changed, &r.Newsworthy, &r.Unchanged, &r.Duplicates, &r.Quarantined, &r.Unlocated, &r.Events)
+		&r.Rows, &r.New, &r.Changed, &r.Newsworthy, &r.Unchanged, &r.Duplicates, &r.Quarantined, &r.Unlocated, &r.Events,
+		&r.Newest, asJSON[[]alerts.Column]{&r.Columns}, asJSON[[]alerts.CodeCount]{&r.Unmapped})
 }
 
 // Runs returns a feed's latest runs, newest first.

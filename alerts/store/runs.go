@@ -186,8 +186,9 @@ func (s *Store) JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease
 			}
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE run SET verdict = $1, reason = $2, finished_at = $3, rows_read = $4, new = $5, changed = $6, newsworthy = $7,
-			unchanged = $8, duplicates = $9, quarantined = $10, unlocated = $11 WHERE id = $12`,
-			r.Verdict, r.Reason, finished, r.Rows, r.New, r.Changed, r.Newsworthy, r.Unchanged, r.Duplicates, r.Quarantined, r.Unlocated, r.ID)
+			unchanged = $8, duplicates = $9, quarantined = $10, unlocated = $11, newest = $12, columns_seen = $13, unmapped = $14 WHERE id = $15`,
+			r.Verdict, r.Reason, finished, r.Rows, r.New, r.Changed, r.Newsworthy, r.Unchanged, r.Duplicates, r.Quarantined, r.Unlocated,
+			r.Newest, list(r.Columns), list(r.Unmapped), r.ID)
 		return err
 	})
 	if err != nil {

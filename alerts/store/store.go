@@ -76,7 +76,9 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var options []goose.ProviderOption
+	// Files that were written side by side may arrive in another order than their
+	// numbers; none builds on another's.
+	options := []goose.ProviderOption{goose.WithAllowOutofOrder(true)}
 	if s.dialect.engine == "postgres" {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
