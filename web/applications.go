@@ -221,12 +221,13 @@ func (s *Server) authorities(w http.ResponseWriter, r *http.Request) error {
 
 type authorityPage struct {
 	alerts.Coverage
-	Site  string // web address
-	Items []item
-	More  string
-	First string
-	Later bool
-	Ago   string
+	Site      string // web address
+	Registers []feedHealth
+	Items     []item
+	More      string
+	First     string
+	Later     bool
+	Ago       string
 }
 
 // authority shows how far one council is covered, and its applications.
@@ -239,12 +240,16 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	registers, err := s.healthOf(r.Context(), []alerts.Coverage{c})
+	if err != nil {
+		return err
+	}
 	after := parseCursor(r.URL.Query().Get("after"))
 	apps, next, err := s.Store.ByAuthority(r.Context(), slug, after, nearPage)
 	if err != nil {
 		return err
 	}
-	page := authorityPage{Coverage: c, Site: alerts.WebLink(c.Website), First: "/authorities/" + url.PathEscape(slug), Later: after.ID != 0}
+	page := authorityPage{Coverage: c, Registers: registers, Site: alerts.WebLink(c.Website), First: "/authorities/" + url.PathEscape(slug), Later: after.ID != 0}
 	if c.LastRead > 0 {
 		page.Ago = ago(s.Now().Sub(time.UnixMilli(c.LastRead)))
 	}

@@ -126,6 +126,7 @@ func TestTheOtherPages(t *testing.T) {
 		{"application-decided", "/applications/camden/2026%2F0003%2FL"},
 		{"authority", "/authorities/camden"},
 		{"authorities", "/authorities"},
+		{"reliability", "/reliability"},
 		{"area-terminated", "/near?postcode=NW1+1XX&radius=1000"},
 		{"area-empty", "/near?lat=57.5&lon=-4.2&radius=2000"},
 		{"links", "/links"},

@@ -30,6 +30,8 @@ type Store interface {
 	Authorities(ctx context.Context) ([]alerts.Coverage, error)
 	Authority(ctx context.Context, slug string) (alerts.Coverage, error)
 	Coverage(ctx context.Context, slugs, districts []string) ([]alerts.Coverage, error)
+	AuthorityFeeds(ctx context.Context, slugs []string) (map[string][]alerts.Feed, error)
+	Histories(ctx context.Context, feeds []alerts.Feed) ([]alerts.FeedHistory, error)
 
 	Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error
 	RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write alerts.Writer) error
@@ -147,6 +149,8 @@ func (s *Server) Handler() http.Handler {
 
 	get("/authorities", s.authorities)
 	get("/authorities/{slug}", s.authority)
+	get("/reliability", s.reliability)
+	get("/reliability.json", s.reliabilityJSON)
 	get("/applications/{authority}/{reference}", s.application)
 
 	get("/about", s.about)

@@ -369,3 +369,29 @@ func (s *site) deliver() {
 		s.exec(`UPDATE delivery SET state = 'sent' WHERE id = $1`, m.id)
 	}
 }
+
+// How each register is read is for everybody to see; what is in its errors is not.
+func TestHowRegistersAreReadIsPublic(t *testing.T) {
+	eachSite(t, func(s *site) {
+		s.expect(s.get("/reliability"), http.StatusOK, "London Borough of Camden", "As usual.", "Last read completely on")
+		s.exec(`INSERT INTO run (feed_id, period, silent, verdict, reason, started_at, finished_at, rows_read, newest)
+			SELECT id, 'p', FALSE, 'failed', 'the source at https://user:secret@data.example answers 500', $1, $2, 0, '' FROM feed`, s.now.UnixMilli(), s.now.UnixMilli())
+		for _, path := range []string{"/reliability", "/authorities/camden", "/reliability.json"} {
+			r := s.get(path)
+			s.expect(r, http.StatusOK, "the last reading did not work")
+			if strings.Contains(r.Body, "secret") {
+				s.Errorf("%s shows the source's error", path)
+			}
+		}
+		var page struct {
+			Feeds []struct {
+				Authority, State string
+				LastGood         int64 `json:"last_good_ms"`
+			}
+		}
+		if err := json.Unmarshal([]byte(s.get("/reliability.json").Body), &page); err != nil || len(page.Feeds) != 1 || page.Feeds[0].State != "needs_a_person" || page.Feeds[0].LastGood == 0 {
+			s.Errorf("%+v (%v)", page, err)
+		}
+		s.expect(s.get("/reliability?page=2"), http.StatusOK, "No register is read yet")
+	})
+}

@@ -29,6 +29,8 @@ type Store interface {
 	Authorities(ctx context.Context) ([]alerts.Coverage, error)
 	// TellNotices has one mail written of what the operator has not been told.
 	TellNotices(ctx context.Context, address, addressKey string, now time.Time, write func([]alerts.Notice) (alerts.Delivery, error)) ([]alerts.Notice, error)
+	// TellContacts has mails written to the contacts of feeds that have a fault, or have lost one, of which they have not been told.
+	TellContacts(ctx context.Context, limit int, now time.Time, addressKey func(string) string, write func(alerts.FeedNews) (alerts.Delivery, error)) (mails int, err error)
 	// TellCoverage has mails written to those who wait for a council to be covered.
 	TellCoverage(ctx context.Context, limit int, now time.Time, write func(alerts.Recipient, []alerts.Coverage) (alerts.Delivery, error)) (mails int, err error)
 }
@@ -142,6 +144,16 @@ func (s *Stage) tell(ctx context.Context, now time.Time) (letters int, err error
 	}
 	if len(notices) > 0 && s.Contact != "" {
 		letters++
+	}
+	for {
+		mails, err := s.Store.TellContacts(ctx, letterBatch, now, func(address string) string { return s.Keys.AddressKeys(address)[0] }, s.contact)
+		letters += mails
+		if err != nil {
+			return letters, err
+		}
+		if mails == 0 {
+			break
+		}
 	}
 	for {
 		mails, err := s.Store.TellCoverage(ctx, letterBatch, now, s.coverage)

@@ -566,3 +566,50 @@ func TestWhoAskedIsToldOnceWhenACouncilIsCovered(t *testing.T) {
 		w.composed(0)
 	})
 }
+
+func TestTheContactOfAFeedHearsOfEachFaultOnceAndWhenItIsMended(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.exec(`UPDATE feed SET contact = 'data@camden.example' WHERE slug = 'camden'`)
+		f, err := w.Feed(t.Context(), "camden")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stale := alerts.FeedFault{Kind: alerts.FaultStale, Detail: "It was last read completely on <b>Monday</b>."}
+		set := func(faults ...alerts.FeedFault) {
+			t.Helper()
+			if err := w.SetFaults(t.Context(), f, faults, w.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := func() alerts.Delivery {
+			t.Helper()
+			claimed, err := w.ClaimDeliveries(t.Context(), "test", 10, w.now, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range claimed {
+				if d.Address == "data@camden.example" {
+					return d
+				}
+			}
+			t.Fatalf("nothing to the contact among %d mails", len(claimed))
+			return alerts.Delivery{}
+		}
+		set(stale)
+		w.composed(2) // one to whoever runs the service
+		if d := last(); d.Subject != "The planning applications of London Borough of Camden: a look is needed" || !strings.Contains(d.Text, "<b>Monday</b>") || strings.Contains(d.HTML, "<b>Monday") {
+			t.Errorf("%+v", d)
+		}
+		set(stale)
+		w.composed(0)
+		set()
+		w.composed(1)
+		if d := last(); d.Subject != "The planning applications of London Borough of Camden: mended" || !strings.Contains(d.Text, "Mended: it has not been read completely") {
+			t.Errorf("%+v", d)
+		}
+		w.composed(0)
+		set(stale)
+		set() // mended before anybody was told
+		w.composed(0)
+	})
+}

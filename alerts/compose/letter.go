@@ -2,6 +2,7 @@ package compose
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -122,6 +123,40 @@ func (s *Stage) coverage(to alerts.Recipient, covered []alerts.Coverage) (alerts
 		Button: "Change or stop your alerts",
 		Link:   s.manageURL(to.ID, s.Now()),
 	})
+}
+
+// contact writes the mail to whoever mends a feed: what is wrong, once, and once
+// that it is mended.
+func (s *Stage) contact(n alerts.FeedNews) (alerts.Delivery, error) {
+	name := alerts.Line(n.Authority, 60)
+	l := letter{
+		Subject: "The planning applications of " + name + ": a look is needed",
+		Title:   "Your applications need a look",
+		Lead:    []string{"People rely on us to tell them of planning applications of " + name + ". We read them from the feed “" + n.Feed.Slug + "”, and you are named as the person to ask."},
+		After:   []string{"You hear of each thing once, and once when it is mended. Nothing that we read before is lost."},
+		Button:  "How we read it",
+		Link:    s.BaseURL + "/authorities/" + url.PathEscape(n.Feed.Authority),
+	}
+	if len(n.New) == 0 {
+		l.Subject = "The planning applications of " + name + ": mended"
+		l.Title = "Thank you: it is mended"
+		if len(n.Still) > 0 {
+			l.Title = "Some of it is mended"
+		}
+	}
+	for _, part := range []struct {
+		faults []alerts.FeedFault
+		words  string
+	}{{n.New, ""}, {n.Mended, "Mended: "}, {n.Still, "Still so: "}} {
+		for _, f := range part.faults {
+			text := alerts.Line(f.Detail, 600)
+			if part.words != "" {
+				text = part.words + f.Kind.Words() + "."
+			}
+			l.List = append(l.List, text)
+		}
+	}
+	return s.letter(alerts.DeliveryNotice, l)
 }
 
 // notices writes the mail to the operator.

@@ -72,7 +72,7 @@ adapters:
 	eachWorld(t, declaration, func(t *testing.T, w *world) {
 		file := func(member string) *strings.Reader {
 			var items []string
-			for i := range 60 {
+			for i := range 50 {
 				items = append(items, fmt.Sprintf(`{"ref": "26/%d", "what": "A porch", %q: "2026-01-01"}`, i, member))
 			}
 			return strings.NewReader("[" + strings.Join(items, ",") + "]")
@@ -111,7 +111,7 @@ func TestAStaleFeedIsSeenByThePassThatFindsNothingToRead(t *testing.T) {
 		if n := w.count(`SELECT count(*) FROM notice WHERE key = 'stale:village'`); n != 1 {
 			t.Errorf("%d notices for the operator", n)
 		}
-		w.read("village", csv(row("1")))
+		w.read("village", csv(row("1"), row("5")))
 		if got := w.faults(); got != "" {
 			t.Errorf("read again, but faults %q", got)
 		}

@@ -111,6 +111,15 @@ func (s *Store) SetFaults(ctx context.Context, f alerts.Feed, faults []alerts.Fe
 				return err
 			}
 		}
+		notices, others := alerts.FaultNotices(f, faults, now)
+		for _, n := range notices {
+			if err := putNotice(ctx, tx, n.Key, n.Text, now); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM notice WHERE key IN (SELECT value FROM json_each($1))`, list(others)); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM feed_fault WHERE feed_id = $1 AND told_at = 0 AND kind NOT IN (SELECT value FROM json_each($2))`, f.ID, list(kinds)); err != nil {
 			return err
 		}
