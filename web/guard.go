@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/web/api"
 )
 
 // maxBody is more than any form here can fill; a one-click POST is 26 bytes.
@@ -144,7 +145,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.fail(w, r, errHost)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		most := int64(maxBody)
+		if api.IsUpload(r) {
+			most = api.MaxUpload
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		inner.ServeHTTP(w, r)
 	}))
 }

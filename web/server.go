@@ -17,6 +17,7 @@ import (
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
 	"github.com/sitenotice/sitenotice/geo/postcode"
+	"github.com/sitenotice/sitenotice/web/api"
 )
 
 // Store is what the pages read and write.
@@ -107,6 +108,8 @@ type Server struct {
 	Contact        string         // e-mail address of whoever runs the service
 	Now            func() time.Time
 	Log            *slog.Logger
+
+	API *api.API // for programs; nil for none
 }
 
 // Handler returns all pages.
@@ -162,6 +165,9 @@ func (s *Server) Handler() http.Handler {
 		get("/dev/mail/{id:[0-9]+}", s.mail)
 		get("/dev/mail/{id:[0-9]+}/html", s.mailHTML)
 		get("/dev/mail/{id:[0-9]+}/raw", s.mailRaw)
+	}
+	if s.API != nil {
+		s.API.Register(r)
 	}
 	get("/assets/{file}", s.asset)
 	get("/favicon.ico", s.favicon)

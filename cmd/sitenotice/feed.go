@@ -23,6 +23,7 @@ type feedCommand struct {
 	Run     feedRun     `cmd:"" help:"Read a feed from its address now."`
 	Release feedRelease `cmd:"" help:"Tell what a held run brought, after saying what that would send."`
 	Discard feedDiscard `cmd:"" help:"Silence what a held run brought."`
+	Token   feedToken   `cmd:"" help:"Make the token with which a council's program hands over the feed's file."`
 	Export  feedExport  `cmd:"" help:"Print a feed's declaration."`
 }
 

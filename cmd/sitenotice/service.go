@@ -21,6 +21,7 @@ import (
 	"github.com/sitenotice/sitenotice/alerts/store"
 	"github.com/sitenotice/sitenotice/geo/postcode"
 	"github.com/sitenotice/sitenotice/web"
+	"github.com/sitenotice/sitenotice/web/api"
 )
 
 // A service is the program put together: the stages, the pages, and what they
@@ -134,6 +135,7 @@ func (s *service) pages() (http.Handler, error) {
 		proxies = append(proxies, prefix)
 	}
 	server := &web.Server{
+		API:   &api.API{Store: s.store, Feeds: handover{s}, Now: s.now, Log: s.log},
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
