@@ -1,9 +1,13 @@
 package ingest_test
 
 import (
+	"bufio"
+	"bytes"
 	"compress/gzip"
+	csvpkg "encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +16,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
 )
 
@@ -213,4 +218,82 @@ func TestYorkStalledDailySnapshotsAreNoNews(t *testing.T) {
 			t.Errorf("a stalled feed gave %v (%+v)", got, run)
 		}
 	})
+}
+
+// A feed that stalls for a fortnight and then brings a hundred genuine cases at
+// once is held: nobody is flooded. Nothing is lost: a release tells each case once,
+// and what comes meanwhile follows.
+func TestYorkStallAndCatchUp(t *testing.T) {
+	text, _ := feed.Preset("york")
+	all, err := csvpkg.NewReader(bufio.NewReader(skipBOM(open(t, shared(t, "feeds/york/Planning_Applications.csv"))))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, rows := all[0], all[1:]
+	received := slices.Index(header, "DATEAPRECV")
+	slices.SortStableFunc(rows, func(a, b []string) int { return strings.Compare(a[received], b[received]) })
+	upTo := func(n int) io.Reader {
+		var b bytes.Buffer
+		out := csvpkg.NewWriter(&b)
+		out.Write(header)
+		out.WriteAll(rows[:n])
+		return &b
+	}
+	eachWorld(t, string(text), func(t *testing.T, w *world) {
+		n := len(rows) - 250
+		w.read("york", upTo(n))
+		for day := range 12 { // days of 5 to 15 new cases
+			n += 5 + day%11
+			if run := w.read("york", upTo(n)); run.Verdict != alerts.VerdictComplete {
+				t.Fatalf("an ordinary day: %+v", run)
+			}
+			w.now = w.now.Add(24 * time.Hour)
+		}
+		numbered := func() int { return w.count(`SELECT count(*) FROM event WHERE seq IS NOT NULL`) }
+		before := numbered()
+		for range 14 {
+			if run := w.read("york", upTo(n)); run.Verdict != alerts.VerdictComplete || run.Events != 0 {
+				t.Fatalf("a day of the stall: %+v", run)
+			}
+			w.now = w.now.Add(24 * time.Hour)
+		}
+		n += 100
+		run := w.read("york", upTo(n))
+		if run.Verdict != alerts.VerdictHeld || run.New != 100 || numbered() != before {
+			t.Fatalf("%+v; %d events could be told", run, numbered()-before)
+		}
+		if got := w.count(`SELECT count(*) FROM application`); got != n {
+			t.Errorf("%d applications are shown, want %d", got, n)
+		}
+		if w.count(`SELECT count(*) FROM notice WHERE key = 'held:york'`) != 1 {
+			t.Error("nobody is told that a run is held")
+		}
+		n += 7
+		if run := w.read("york", upTo(n)); run.Verdict != alerts.VerdictComplete || run.New != 7 {
+			t.Errorf("the day after: %+v", run)
+		}
+		f, err := w.store.Feed(t.Context(), "york")
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting := w.count(`SELECT count(DISTINCT application_id) FROM event WHERE state = 'held'`)
+		after := numbered()
+		if _, err := w.store.Release(t.Context(), f, w.now); err != nil {
+			t.Fatal(err)
+		}
+		if told := w.count(`SELECT count(DISTINCT application_id) FROM event WHERE seq > $1`, after); told != waiting || waiting < 90 {
+			t.Errorf("of %d cases that waited %d are told", waiting, told)
+		}
+		if twice := w.count(`SELECT count(*) FROM (SELECT application_id, type FROM event WHERE seq > $1 GROUP BY application_id, type HAVING count(*) > 1) d`, before); twice != 0 {
+			t.Errorf("%d cases are told twice", twice)
+		}
+	})
+}
+
+func skipBOM(r io.Reader) io.Reader {
+	b := bufio.NewReader(r)
+	if start, _ := b.Peek(3); string(start) == "\ufeff" {
+		b.Discard(3)
+	}
+	return b
 }
