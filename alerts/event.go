@@ -16,11 +16,12 @@ const (
 	EventLocated       EventType = "located"        // gained or changed its position
 	EventCorrected     EventType = "corrected"      // an earlier decision or state was wrong
 	EventRemoved       EventType = "removed"        // taken down: a tombstone
+	EventRecalled      EventType = "recalled"       // what a mistaken file said of it was taken back
 )
 
 // EventTypes lists all types in the order in which they are told.
 var EventTypes = []EventType{EventReceived, EventConsultation, EventAmended, EventCommittee, EventDecided,
-	EventWithdrawn, EventAppealed, EventAppealDecided, EventLocated, EventCorrected, EventRemoved}
+	EventWithdrawn, EventAppealed, EventAppealDecided, EventLocated, EventCorrected, EventRemoved, EventRecalled}
 
 // EventState says whether an event may notify anybody.
 type EventState string

@@ -104,7 +104,7 @@ func plain(s string) string {
 // commented on, that it goes to a committee; later, how it ended.
 func news(t EventType, d *Details) []EventType {
 	switch {
-	case t == EventCorrected || t == EventRemoved:
+	case t == EventCorrected || t.TakesBack():
 		return EventTypes
 	case t != EventLocated:
 		return []EventType{t}

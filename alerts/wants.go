@@ -40,8 +40,12 @@ type Candidate struct {
 // CorrectsEarlier reports whether an event of the type concerns those who were
 // told of the case where it was before, too.
 func (t EventType) CorrectsEarlier() bool {
-	return t == EventLocated || t == EventCorrected || t == EventRemoved
+	return t == EventLocated || t == EventCorrected || t.TakesBack()
 }
+
+// TakesBack reports whether an event of the type concerns only those who were told
+// of the case.
+func (t EventType) TakesBack() bool { return t == EventRemoved || t == EventRecalled }
 
 // NewCandidate decodes the places of an event.
 func NewCandidate(e *Event) (*Candidate, error) {
@@ -147,6 +151,8 @@ func Wants(v *Version, ground *Ground, c *Candidate) Answer {
 	switch {
 	case interest == Correction && c.Type == EventRemoved:
 		reason = "it was taken down"
+	case interest == Correction && c.Type == EventRecalled:
+		reason = "what a mistaken file said of it was taken back"
 	case interest == Correction:
 		reason = "it turns out to be elsewhere: " + reason
 	case interest == NotWanted && found.inside():
@@ -176,7 +182,7 @@ func decide(v *Version, ground *Ground, c *Candidate) (Interest, string, finding
 		was = ground.find(&c.Was, c.Authority, c.Before.IsMajor()).inside()
 	}
 	switch {
-	case c.Type == EventRemoved && (is.inside() || was):
+	case c.Type.TakesBack() && (is.inside() || was):
 		return Correction, "", is
 	case !is.inside() && was:
 		return Correction, "", is

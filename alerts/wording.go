@@ -94,6 +94,7 @@ var eventLabels = map[EventType]string{
 	EventLocated:       "Position published or changed",
 	EventCorrected:     "Corrected by the council",
 	EventRemoved:       "Taken down",
+	EventRecalled:      "Taken back: a file of the council was mistaken",
 }
 
 // label returns the words for a value; one that is not in the table is shown as it

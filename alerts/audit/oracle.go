@@ -87,7 +87,7 @@ func (v *version) answers(e *event) answer {
 // before, both or neither.
 func (v *version) answer(e *event, is, was bool) answer {
 	switch e.Type {
-	case alerts.EventRemoved: // for those who were told
+	case alerts.EventRemoved, alerts.EventRecalled: // for those who were told
 		if is || was {
 			return correctionMatch
 		}

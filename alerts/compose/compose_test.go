@@ -357,6 +357,31 @@ func TestARemovedCaseIsToldToWhoHadHeardOfIt(t *testing.T) {
 	})
 }
 
+// A mistaken file is taken back: who was told hears of it, who was not hears of
+// nothing, and what is still to be sent is not.
+func TestWhatIsTakenBackIsCorrectedOnlyForWhoHadHeardOfIt(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		told := w.subscribe("ida", circle(home, 500, "NW1 8NH"), alerts.Immediate)
+		waiting := w.subscribe("dora", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		w.happen(alerts.EventDecided, "1", at(home))
+		w.composed(1)
+		w.send()
+		w.wait(2 * time.Hour)
+		w.happen(alerts.EventRecalled, "1", at(home))
+		w.composed(1)
+		mail := w.oneMail()
+		if !strings.Contains(strings.Join(strings.Fields(mail.Text), " "), "the file in which we read it was a mistake") {
+			t.Errorf("%q:\n%s", mail.Subject, mail.Text)
+		}
+		w.wasTold(told, "decided 1", "recalled 1")
+		w.until("2026-05-05 07:00")
+		w.composed(0)
+		if got := w.closed(waiting); len(got) != 2 {
+			t.Errorf("closed because %q", got)
+		}
+	})
+}
+
 func TestDigestsWaitForTheMatcherButNotForLong(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.subscribe("dora", circle(home, 500, "NW1 8NH"), alerts.Daily)

@@ -297,6 +297,8 @@ func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 	switch {
 	case n.Correction && last.Type == alerts.EventRemoved:
 		return []string{"We told you of this application. It has been taken down since, and we show no more of it."}
+	case n.Correction && last.Type == alerts.EventRecalled:
+		return []string{"We told you of this application, but the file in which we read it was a mistake. This is how it stands without that file."}
 	case n.Correction:
 		return []string{"We told you of this application, but its position was wrong or has changed: it is not " + inArea(area) + "."}
 	}
@@ -326,7 +328,7 @@ func inArea(a alerts.Area) string {
 
 // tags say in a word or two what happened to a case, the most important first.
 func tags(n alerts.CaseNews) (out []string) {
-	if n.Correction && n.Events[len(n.Events)-1].Type != alerts.EventRemoved {
+	if n.Correction && !n.Events[len(n.Events)-1].Type.TakesBack() {
 		return []string{"Correction"}
 	}
 	add := func(tag string) {

@@ -22,6 +22,7 @@ import (
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
 	"github.com/sitenotice/sitenotice/alerts/ingest"
+	"github.com/sitenotice/sitenotice/alerts/store"
 	"github.com/sitenotice/sitenotice/geo"
 )
 
@@ -789,6 +790,59 @@ func TestQuarantineKeepsWhatALookNeeds(t *testing.T) {
 		}
 		if !slices.Contains([]int{4}, faults[0].Line) {
 			t.Errorf("line %d", faults[0].Line)
+		}
+	})
+}
+
+// A mistaken import is taken back: what it brought is gone, what it changed is as
+// before, and the right file is news again.
+func TestAMistakenImportIsTakenBack(t *testing.T) {
+	eachWorld(t, village, func(t *testing.T, w *world) {
+		w.read("village", csv(row("1"), row("2"), row("3")))
+		_, last := w.events(0)
+		mistake := w.read("village", csv(row("1", "status", "DEC", "decision", "REFUSE"), row("2", "lat", "53.5"), row("3"), row("4"), row("5")))
+		w.wantNews(&last, "received 26/4, received 26/5, decided 26/1, located 26/2")
+		w.read("village", csv(row("1", "status", "DEC", "decision", "REFUSE"), row("2", "lat", "53.5"), row("3"), row("4"), row("5", "status", "WDN")))
+		w.wantNews(&last, "withdrawn 26/5")
+		back := func() store.Rollback {
+			t.Helper()
+			done, err := w.store.Rollback(t.Context(), w.feed, mistake.ID, w.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		if done := back(); done != (store.Rollback{Removed: 1, Restored: 2, Left: 1}) {
+			t.Errorf("%+v", done)
+		}
+		w.wantNews(&last, "recalled 26/1, recalled 26/2, removed 26/4")
+		if done := back(); done.Removed+done.Restored != 0 {
+			t.Errorf("taken back twice: %+v", done)
+		}
+		w.wantNews(&last, "")
+		one, err := w.store.Application(t.Context(), alerts.Ref{Authority: "village", Number: "26/1"})
+		if err != nil || one.IsDecided() {
+			t.Errorf("%+v (%v)", one, err)
+		}
+		if _, err := w.store.Application(t.Context(), alerts.Ref{Authority: "village", Number: "26/4"}); !errors.Is(err, alerts.ErrNotFound) {
+			t.Errorf("26/4: %v", err)
+		}
+		w.sound()
+		w.read("village", csv(row("1"), row("2"), row("3"), row("4"), row("5", "status", "WDN"))) // the right file
+		w.wantNews(&last, "received 26/4")
+		w.sound()
+	})
+}
+
+// A feed whose first and only reading is taken back begins anew, and tells nobody.
+func TestAFirstImportThatIsTakenBackIsFirstAgain(t *testing.T) {
+	eachWorld(t, village, func(t *testing.T, w *world) {
+		run := w.read("village", csv(row("1"), row("2")))
+		if _, err := w.store.Rollback(t.Context(), w.feed, run.ID, w.now); err != nil {
+			t.Fatal(err)
+		}
+		if run := w.read("village", csv(row("1"), row("3"))); !run.Silent {
+			t.Errorf("%+v", run)
 		}
 	})
 }

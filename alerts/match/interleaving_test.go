@@ -170,7 +170,7 @@ func (h *history) publish() {
 		seen[key] = true
 		if o.Type = alerts.EventReceived; h.register.ID(o.Authority, o.Reference) != 0 {
 			o.Type = rapid.SampledFrom([]alerts.EventType{alerts.EventAmended, alerts.EventDecided, alerts.EventLocated, alerts.EventLocated,
-				alerts.EventCorrected, alerts.EventRemoved}).Draw(h.rt, "type")
+				alerts.EventCorrected, alerts.EventRemoved, alerts.EventRecalled}).Draw(h.rt, "type")
 		}
 		list = append(list, o)
 	}

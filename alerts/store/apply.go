@@ -274,7 +274,7 @@ func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
 	if err := b.number(ctx, added); err != nil {
 		return nil, err
 	}
-	update, err := b.tx.PrepareContext(ctx, `UPDATE application SET reference = $1, version = $2, updated_at = $3, listed = $4, cell = $5, lon = $6, lat = $7, details = $8 WHERE id = $9`)
+	update, err := b.tx.PrepareContext(ctx, updateApplication)
 	if err != nil {
 		return nil, err
 	}
@@ -284,17 +284,10 @@ func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the application %s: %w", a.Reference, err)
 		}
-		var cell, lon, lat any
-		if a.Site.Located() {
-			cell, lon, lat = cellOf(geo.Point{Lon: a.Site.Lon, Lat: a.Site.Lat}), a.Site.Lon, a.Site.Lat
-		}
-		listed := a.Received
-		if listed == "" {
-			listed = alerts.DateOf(time.UnixMilli(a.FirstSeen))
-		}
+		listed, cell, lon, lat := shownAt(&a.Details, a.FirstSeen)
 		if a.isNew {
-			fresh = append(fresh, []any{a.ID, a.Authority, a.Reference, a.Version, a.FirstSeen, a.UpdatedAt, string(listed), cell, lon, lat, string(details)})
-		} else if _, err := update.ExecContext(ctx, a.Reference, a.Version, a.UpdatedAt, string(listed), cell, lon, lat, string(details), a.ID); err != nil {
+			fresh = append(fresh, []any{a.ID, a.Authority, a.Reference, a.Version, a.FirstSeen, a.UpdatedAt, listed, cell, lon, lat, string(details)})
+		} else if _, err := update.ExecContext(ctx, a.Reference, a.Version, a.UpdatedAt, listed, cell, lon, lat, string(details), a.ID); err != nil {
 			return nil, err
 		}
 		for i := range a.records {
@@ -327,6 +320,21 @@ func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
 		events[i].ApplicationID = n.application.ID
 	}
 	return events, nil
+}
+
+const updateApplication = `UPDATE application SET reference = $1, version = $2, updated_at = $3, listed = $4, cell = $5, lon = $6, lat = $7, details = $8 WHERE id = $9`
+
+// shownAt returns by what an application is found in lists and on maps: its day, and
+// its cell and point, which are nil when it has no position.
+func shownAt(d *alerts.Details, firstSeen int64) (listed string, cell, lon, lat any) {
+	if d.Site.Located() {
+		cell, lon, lat = cellOf(geo.Point{Lon: d.Site.Lon, Lat: d.Site.Lat}), d.Site.Lon, d.Site.Lat
+	}
+	listed = string(d.Received)
+	if listed == "" {
+		listed = string(alerts.DateOf(time.UnixMilli(firstSeen)))
+	}
+	return listed, cell, lon, lat
 }
 
 // number gives new applications their ids.

@@ -235,7 +235,7 @@ func addEvents(ctx context.Context, tx *sql.Tx, matches []alerts.OwedMatch) erro
 	events, err := collect(ctx, tx, func(rows *sql.Rows) (k *known, err error) {
 		k = new(known)
 		return k, scanEvent(rows, &k.Event, &k.hidden)
-	}, `SELECT `+eventColumns+`, a.hidden FROM event e JOIN application a ON a.id = e.application_id
+	}, `SELECT `+eventColumns+`, a.hidden OR `+recalled+` FROM event e JOIN application a ON a.id = e.application_id
 		WHERE e.seq IN (SELECT CAST(value AS BIGINT) FROM json_each($1))`, list(append(seqs, latest...)))
 	if err != nil {
 		return err

@@ -163,10 +163,11 @@ func (s *Store) unwanted(ctx context.Context, tx *sql.Tx, ids []int64) (map[int6
 }
 
 // tellingHidden returns which of the deliveries tell of an application that has
-// been hidden, other than that it was taken down.
+// been hidden, other than that it was taken down, or tell what was taken back.
 func (s *Store) tellingHidden(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
 	return collect(ctx, tx, scanInt, `SELECT DISTINCT delivery_id FROM match WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($1))
-		AND seq IN (SELECT e.seq FROM application a JOIN event e ON e.application_id = a.id WHERE a.hidden AND e.seq IS NOT NULL AND e.type <> 'removed')`, list(ids))
+		AND seq IN (SELECT e.seq FROM event e JOIN application a ON a.id = e.application_id
+			WHERE e.seq IN (SELECT seq FROM match WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))) AND (a.hidden AND e.type <> 'removed' OR `+recalled+`))`, list(ids), list(ids))
 }
 
 func cancelDelivery(ctx context.Context, tx *sql.Tx, id int64, why string) error {

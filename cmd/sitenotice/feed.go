@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,15 +17,16 @@ import (
 )
 
 type feedCommand struct {
-	List    feedList    `cmd:"" help:"Say how each feed is."`
-	Add     feedAdd     `cmd:"" help:"Add a feed that comes with the program, or your own declaration."`
-	Check   feedCheck   `cmd:"" help:"Say what is in a file and what is wrong with it; store nothing."`
-	Import  feedImport  `cmd:"" help:"Read a file into a feed by hand."`
-	Run     feedRun     `cmd:"" help:"Read a feed from its address now."`
-	Release feedRelease `cmd:"" help:"Tell what a held run brought, after saying what that would send."`
-	Discard feedDiscard `cmd:"" help:"Silence what a held run brought."`
-	Token   feedToken   `cmd:"" help:"Make the token with which a council's program hands over the feed's file."`
-	Export  feedExport  `cmd:"" help:"Print a feed's declaration."`
+	List     feedList     `cmd:"" help:"Say how each feed is."`
+	Add      feedAdd      `cmd:"" help:"Add a feed that comes with the program, or your own declaration."`
+	Check    feedCheck    `cmd:"" help:"Say what is in a file and what is wrong with it; store nothing."`
+	Import   feedImport   `cmd:"" help:"Read a file into a feed by hand."`
+	Run      feedRun      `cmd:"" help:"Read a feed from its address now."`
+	Release  feedRelease  `cmd:"" help:"Tell what a held run brought, after saying what that would send."`
+	Discard  feedDiscard  `cmd:"" help:"Silence what a held run brought."`
+	Rollback feedRollback `cmd:"" help:"Take back a reading that was a mistake."`
+	Token    feedToken    `cmd:"" help:"Make the token with which a council's program hands over the feed's file."`
+	Export   feedExport   `cmd:"" help:"Print a feed's declaration."`
 }
 
 type feedList struct{}
@@ -411,6 +413,50 @@ func (c *feedDiscard) Run(ctx context.Context, cfg *Config, std streams) error {
 		return err
 	}
 	fmt.Fprintf(std.out, "Silenced: %s pieces of news. The applications are stored and shown all the same.\n", alerts.Thousands(int(events)))
+	return nil
+}
+
+type feedRollback struct {
+	Feed    string `arg:"" help:"The feed."`
+	Reading int64  `name:"run" help:"The reading, by its number; without it, the latest ones are listed."`
+}
+
+// Run takes a reading back, or lists those that could be.
+func (c *feedRollback) Run(ctx context.Context, cfg *Config, std streams) error {
+	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	f, err := s.store.Feed(ctx, c.Feed)
+	if err != nil {
+		return fmt.Errorf("%w: \"sitenotice feed list\" lists the feeds", err)
+	}
+	runs, err := s.store.Runs(ctx, f.ID, 50)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(runs, func(r alerts.Run) bool { return r.ID == c.Reading })
+	if c.Reading != 0 && i < 0 {
+		return fmt.Errorf("the reading %d is none of the latest of the feed %s; list them with: sitenotice feed rollback %s", c.Reading, c.Feed, c.Feed)
+	}
+	if c.Reading == 0 {
+		w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(w, "RUN\tSTARTED (UTC)\tVERDICT\tNEW\tCHANGED\tSOURCE")
+		for _, r := range runs {
+			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%d\t%s\n", r.ID, time.UnixMilli(r.StartedAt).UTC().Format(time.DateTime), r.Verdict, r.New, r.Changed, r.Source)
+		}
+		return w.Flush()
+	}
+	if runs[i].FinishedAt == 0 {
+		return fmt.Errorf("the reading %d is not finished", c.Reading)
+	}
+	done, err := s.store.Rollback(ctx, f, c.Reading, s.now())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "Taken back: %s applications are gone again and %s as they were before; %s were changed by later readings and stay. Who had been told hears of it.\n",
+		alerts.Thousands(done.Removed), alerts.Thousands(done.Restored), alerts.Thousands(done.Left))
 	return nil
 }
 
