@@ -102,7 +102,7 @@ func CheckWish(a Area, f Filter, c Cadence) []*InvalidError {
 		add("frequency", "Choose how often you want to hear from us")
 	}
 	for _, k := range f.Kinds {
-		if !slices.Contains(Kinds, k) {
+		if k != "" && !slices.Contains(Kinds, k) { // "" stands for cases to which the council gave no kind
 			add("kinds", "Choose from the kinds of application in the list")
 			break
 		}

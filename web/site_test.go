@@ -395,3 +395,15 @@ func TestHowRegistersAreReadIsPublic(t *testing.T) {
 		s.expect(s.get("/reliability?page=2"), http.StatusOK, "No register is read yet")
 	})
 }
+
+// Every choice of kinds that the form offers can be made.
+func TestEachKindCanBeChosen(t *testing.T) {
+	eachSite(t, func(s *site) {
+		for i, key := range []string{"homes", "building", "use", "heritage", "trees", "signs", "conditions", "industry", "other"} {
+			r := s.post("/subscriptions", "postcode", "NW1 8NH", "radius", "500", "frequency", "daily", "kinds", key, "email", fmt.Sprintf("dora%d@example.org", i))
+			if r.StatusCode != http.StatusSeeOther && !strings.Contains(r.Body, "Check your e-mail") {
+				s.Errorf("%s: %d", key, r.StatusCode)
+			}
+		}
+	})
+}
