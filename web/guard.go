@@ -128,7 +128,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	secure := strings.HasPrefix(s.BaseURL, "https:")
 	return s.record(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", contentPolicy("img-src 'self' data:"))
 		h.Set("X-Content-Type-Options", "nosniff")
 		// Not no-referrer, even on pages whose address is secret: with it older
 		// browsers send "Origin: null" with our own forms, which are then refused.
@@ -136,7 +136,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+		h.Set("Permissions-Policy", permissions("geolocation=()"))
 		h.Set("X-Frame-Options", "DENY")
 		if secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
@@ -152,6 +152,17 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		inner.ServeHTTP(w, r)
 	}))
+}
+
+// contentPolicy is what a page may load, besides its style: nothing unless more
+// says so, and nothing that stands in the page itself.
+func contentPolicy(more ...string) string {
+	return "default-src 'none'; style-src 'self'; " + strings.Join(more, "; ") + "; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// permissions is what a page may ask of a device, besides what location says.
+func permissions(location string) string {
+	return "camera=(), " + location + ", microphone=(), payment=(), usb=()"
 }
 
 func hostOf(base string) string {

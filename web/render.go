@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -21,7 +23,9 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-//go:embed assets/site.css assets/icon.svg
+// The folder vendor holds what make assets fetched, or nothing but a dot-file.
+//
+//go:embed assets/site.css assets/icon.svg assets/map.js all:assets/vendor
 var assetFiles embed.FS
 
 // An asset is a file that browsers may keep for ever: its address changes with
@@ -37,19 +41,53 @@ var (
 	templates = loadTemplates()
 )
 
+const (
+	styleType  = "text/css; charset=utf-8"
+	scriptType = "text/javascript; charset=utf-8"
+)
+
+// mapScripts and mapStyle are what a page with a map to draw on asks for, in the
+// order in which it needs them.
+var mapScripts, mapStyle = []string{"leaflet.js", "terra-draw.umd.js", "terra-draw-leaflet-adapter.umd.js", "map.js"}, "leaflet.css"
+
 func loadAssets() map[string]assetFile {
 	out := map[string]assetFile{}
-	for name, mime := range map[string]string{"site.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"} {
-		b, err := assetFiles.ReadFile("assets/" + name)
+	add := func(file, mime string) {
+		b, err := assetFiles.ReadFile("assets/" + file)
+		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(file, "vendor/") {
+			return // pages do without
+		}
 		if err != nil {
 			panic(err)
 		}
 		sum := sha256.Sum256(b)
+		name := path.Base(file)
 		ext := path.Ext(name)
 		out[name] = assetFile{"/assets/" + strings.TrimSuffix(name, ext) + "-" + base64.RawURLEncoding.EncodeToString(sum[:6]) + ext, mime, b}
 	}
+	add("site.css", styleType)
+	add("icon.svg", "image/svg+xml")
+	add("map.js", scriptType)
+	add("vendor/"+mapStyle, styleType)
+	for _, name := range mapScripts[:3] {
+		add("vendor/"+name, scriptType)
+	}
 	return out
 }
+
+// hasMap reports whether the scripts that draw maps were there when the program
+// was built.
+func hasMap() bool {
+	for _, name := range append([]string{mapStyle}, mapScripts...) {
+		if _, ok := assets[name]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// A mapped page has a map that scripts draw, when they are there.
+type mapped interface{ Mapped() bool }
 
 // loadTemplates parses every page when the program starts, so that a broken one
 // stops the program and not a visitor.
@@ -99,7 +137,9 @@ type frame struct {
 	Mailbox     bool
 	Contact     string
 	Attribution []string
-	Private     bool // kept out of search engines
+	Private     bool     // kept out of search engines
+	Styles      []string // addresses, besides the site's own
+	Scripts     []string // addresses, in order; only pages with a map have any
 }
 
 // private are the pages that are one person's own, or whose address is secret.
@@ -116,6 +156,12 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		f.Private = f.Private || strings.HasPrefix(r.URL.Path, p)
 	}
 	f.Private = f.Private || status >= 400
+	if page, ok := page.(mapped); ok && page.Mapped() && hasMap() {
+		f.Styles = append(f.Styles, assets[mapStyle].address)
+		for _, name := range mapScripts {
+			f.Scripts = append(f.Scripts, assets[name].address)
+		}
+	}
 	var b bytes.Buffer
 	if err := templates[name].Execute(&b, f); err != nil {
 		return fmt.Errorf("make the page %s: %w", name, err)
@@ -123,6 +169,10 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", "en-GB")
+	if len(f.Scripts) > 0 {
+		h.Set("Content-Security-Policy", s.mapPolicy())
+		h.Set("Permissions-Policy", permissions("geolocation=(self)"))
+	}
 	if f.Private {
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Robots-Tag", "noindex")
@@ -135,6 +185,16 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	w.WriteHeader(status)
 	_, _ = b.WriteTo(w) // the visitor may have gone
 	return nil
+}
+
+// mapPolicy is what a page with a map may load: our own scripts, what they ask of
+// us, and pictures of the map from the host that the operator named.
+func (s *Server) mapPolicy() string {
+	pictures := "'self' data:"
+	if u, err := url.Parse(s.Tiles); err == nil && u.Host != "" {
+		pictures += " " + u.Scheme + "://" + u.Host
+	}
+	return contentPolicy("img-src "+pictures, "script-src 'self'", "connect-src 'self'")
 }
 
 func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {

@@ -106,6 +106,8 @@ type Server struct {
 	Cadence        alerts.Cadence // that the sign-up form proposes; daily unless set
 	Mailbox        bool           // mail is captured: show it at /dev/mail
 	Contact        string         // e-mail address of whoever runs the service
+	Tiles          string         // address of the map's pictures with {z}, {x} and {y}; maps do without unless set
+	TilesCredit    string         // who is to be named for them
 	Now            func() time.Time
 	Log            *slog.Logger
 

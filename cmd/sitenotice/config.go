@@ -33,6 +33,8 @@ type Config struct {
 	Mail         string   `help:"How mail is sent: capture (kept, shown at /dev/mail), smtp://user:password@host:port, or sendgrid (key in SITENOTICE_SENDGRID_KEY)." default:"capture"`
 	From         string   `help:"From address of mails." default:"Sitenotice <alerts@localhost>"`
 	Contact      string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
+	Tiles        string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
+	TilesCredit  string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
 	TrustedProxy []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
 	AllowOnly    []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
 	JSON         bool     `name:"json" help:"Print results as JSON."`
@@ -60,12 +62,36 @@ func (c *Config) validate() error {
 			return usage("--contact %q is not an e-mail address", c.Contact)
 		}
 	}
+	if err := c.validateTiles(); err != nil {
+		return err
+	}
 	for _, p := range c.TrustedProxy {
 		if _, err := netip.ParsePrefix(p); err != nil {
 			if _, err := netip.ParseAddr(p); err != nil {
 				return usage("--trusted-proxy %q is neither an address nor a range like 10.0.0.0/8", p)
 			}
 		}
+	}
+	return nil
+}
+
+// validateTiles refuses an address of map pictures that pages could not use: its
+// host goes into their content security policy.
+func (c *Config) validateTiles() error {
+	if c.Tiles == "" {
+		return nil
+	}
+	for _, part := range []string{"{z}", "{x}", "{y}"} {
+		if !strings.Contains(c.Tiles, part) {
+			return usage("--tiles %q lacks %s: it must be an address like https://tiles.example.org/{z}/{x}/{y}.png", c.Tiles, part)
+		}
+	}
+	u, err := url.Parse(c.Tiles)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(u.Host, "{}*;, ") {
+		return usage("--tiles %q must be an address of one host, like https://tiles.example.org/{z}/{x}/{y}.png", c.Tiles)
+	}
+	if c.TilesCredit == "" {
+		return usage("--tiles needs --tiles-credit: who is to be named for the pictures, for example \"© OpenStreetMap contributors\"")
 	}
 	return nil
 }

@@ -138,6 +138,7 @@ func (s *service) pages() (http.Handler, error) {
 		API:   &api.API{Store: s.store, Feeds: handover{s}, Now: s.now, Log: s.log},
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
+		Tiles: s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
 			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Kinds: m.Kinds, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
