@@ -24,7 +24,7 @@ type Recipient struct {
 
 // Takes reports whether a recipient in this state may be sent a delivery of a kind.
 func (s RecipientState) Takes(k DeliveryKind) bool {
-	return s == RecipientActive || s == RecipientPending && k == DeliveryConfirm
+	return s == RecipientActive || s == RecipientPending && k.introduces()
 }
 
 // A Subscription is a standing request of a recipient.
@@ -65,17 +65,25 @@ type DeliveryKind string
 const (
 	DeliveryConfirm  DeliveryKind = "confirm"  // "is this your address?"
 	DeliveryManage   DeliveryKind = "manage"   // a link to one's subscriptions
+	DeliverySignIn   DeliveryKind = "sign-in"  // a link that signs somebody in who runs something
+	DeliveryInvite   DeliveryKind = "invite"   // somebody is asked into a group
 	DeliveryAlert    DeliveryKind = "alert"    // an immediate mail or a digest
 	DeliveryCoverage DeliveryKind = "coverage" // "your council is covered now"
 	DeliveryNotice   DeliveryKind = "notice"   // to the operator or a feed's contact
 	DeliveryWebhook  DeliveryKind = "webhook"
 )
 
+// introduces reports whether a delivery of this kind goes to people who have not
+// proved yet that the address is theirs.
+func (k DeliveryKind) introduces() bool {
+	return k == DeliveryConfirm || k == DeliverySignIn || k == DeliveryInvite
+}
+
 // Priority orders deliveries of one sender; the lowest goes first. A person
 // who waits for a confirmation must not wait behind a queue of digests.
 func (k DeliveryKind) Priority() int {
 	switch k {
-	case DeliveryConfirm, DeliveryManage:
+	case DeliveryConfirm, DeliveryManage, DeliverySignIn, DeliveryInvite:
 		return 0
 	case DeliveryNotice:
 		return 5

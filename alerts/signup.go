@@ -227,12 +227,12 @@ func SameArea(a, b Area) bool {
 // A Letter is a mail to one person about their own subscriptions, before it is
 // put into words.
 type Letter struct {
-	Kind      DeliveryKind // DeliveryConfirm or DeliveryManage
+	Kind      DeliveryKind // DeliveryConfirm, DeliveryManage, DeliverySignIn or DeliveryInvite
 	Recipient Recipient
 	Area      Area    // that was asked for, of a confirmation
 	Cadence   Cadence // of a confirmation
 	Filter    Filter  // of a confirmation
-	Secret    string  // for the confirm link; empty in other letters
+	Secret    string  // for the link that confirms, signs in or accepts; empty in others
 	Already   bool    // the area is followed already: nothing to confirm, a manage link instead
 }
 
@@ -269,10 +269,11 @@ type Limits struct {
 	ConfirmationsPerDay   int // confirmation mails to one address
 	ConfirmationsPerMonth int // confirmation mails to one address
 	ManageLinksPerDay     int // requested manage links to one address
+	SignInLinksPerDay     int // sign-in links to one address
 }
 
 // DefaultLimits are the limits unless the operator sets others.
-var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3}
+var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6}
 
 // Client returns the allowance of a client for one sign-up or link.
 func (l Limits) Client(client string, now time.Time) Allowance {
@@ -290,4 +291,9 @@ func (l Limits) Confirmations(addressKey string, now time.Time) []Allowance {
 // ManageLinks returns the allowance of an address for one requested manage link.
 func (l Limits) ManageLinks(addressKey string, now time.Time) Allowance {
 	return Allowance{"manage:" + addressKey, string(DateOf(now)), l.ManageLinksPerDay}
+}
+
+// SignInLinks returns the allowance of an address for one sign-in link.
+func (l Limits) SignInLinks(addressKey string, now time.Time) Allowance {
+	return Allowance{"sign-in:" + addressKey, string(DateOf(now)), l.SignInLinksPerDay}
 }

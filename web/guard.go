@@ -86,6 +86,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the visitor has gone
 	}
+	if errors.Is(err, errSignedOut) {
+		toSignIn(w, r)
+		return
+	}
 	status, text := classify(err)
 	if status >= 500 {
 		s.Log.Error("page failed", "method", r.Method, "route", routeOf(r), "error", err)

@@ -143,7 +143,7 @@ type frame struct {
 }
 
 // private are the pages that are one person's own, or whose address is secret.
-var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links"}
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account"}
 
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.

@@ -22,6 +22,8 @@ import (
 
 // Store is what the pages read and write.
 type Store interface {
+	AccountStore
+
 	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
 	CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error)
 	AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error)
@@ -95,10 +97,11 @@ type Server struct {
 	Keys      alerts.Keys
 	Limits    alerts.Limits
 
-	// ConfirmMail and ManageMail put mails into words; they fill in Subject, Text,
-	// HTML and Headers, and MessageID if they care to.
+	// These put mails into words; they fill in Subject, Text, HTML and Headers, and
+	// MessageID if they care to.
 	ConfirmMail func(ConfirmMail) (alerts.Delivery, error)
 	ManageMail  func(ManageMail) (alerts.Delivery, error)
+	SignInMail  func(SignInMail) (alerts.Delivery, error)
 
 	BaseURL        string         // as people see the service, without a slash at the end
 	AnyHost        bool           // answer whatever Host is asked for, as a demo does; otherwise only that of BaseURL
@@ -151,6 +154,15 @@ func (s *Server) Handler() http.Handler {
 	post("/stop/{token}/undo", s.undoStop)
 	get("/never/{token}", s.showNever)
 	post("/never/{token}", s.never)
+
+	get("/sign-in", s.showSignIn)
+	post("/sign-in", s.requestSignIn)
+	get("/sign-in/sent", s.sentSignIn)
+	get("/sign-in/{secret}", s.showSignInLink)
+	post("/sign-in/{secret}", s.signIn)
+	post("/sign-out", s.signOut)
+	post("/sign-out/everywhere", s.signed(s.signOutEverywhere))
+	get("/account", s.signed(s.showAccount))
 
 	get("/authorities", s.authorities)
 	get("/authorities/{slug}", s.authority)

@@ -91,6 +91,9 @@ func newSite(t *testing.T, e storetest.Engine) *site {
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
 			return mailOf("Your link", "Manage "+m.ManageURL+" until "+string(m.Valid)+"\n"), nil
 		},
+		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) {
+			return mailOf("Your link to sign in", "Sign in "+m.SignInURL+"\n"), nil
+		},
 		Now: func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.now },
 		Log: slog.New(slog.NewTextHandler(lockedWriter{&s.mu, s.log}, nil)),
 	}
@@ -100,10 +103,14 @@ func newSite(t *testing.T, e storetest.Engine) *site {
 	front.Config.Handler = s.server.Handler()
 	front.Start()
 	t.Cleanup(front.Close)
-	jar, _ := cookiejar.New(nil)
-	s.client = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	s.client = newClient()
 	s.seed()
 	return s
+}
+
+func newClient() *http.Client {
+	jar, _ := cookiejar.New(nil)
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 type lockedWriter struct {

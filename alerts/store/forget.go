@@ -57,6 +57,8 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 		{`DELETE FROM due WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM token WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM coverage_wish WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM session WHERE account_id = $1`, []any{recipient}},
+		{`DELETE FROM role WHERE account_id = $1`, []any{recipient}},
 	} {
 		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
 			return err
@@ -89,7 +91,11 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 				return err
 			}
 		}
-		forgotten = len(people)
+		accounts, err := s.forgetAccounts(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		forgotten = len(people) + accounts
 		if _, err := tx.ExecContext(ctx, `DELETE FROM token WHERE expires_at < $1`, before); err != nil {
 			return err
 		}

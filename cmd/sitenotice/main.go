@@ -43,6 +43,7 @@ type commands struct {
 	Feed       feedCommand       `cmd:"" help:"Councils' feeds: list, add, check, import, run, release, discard, export."`
 	Postcodes  postcodesCommand  `cmd:"" help:"The postcode table: import, lookup."`
 	Boundaries boundariesCommand `cmd:"" help:"Where authorities, wards and properties are: import, list."`
+	Operators  operatorsCommand  `cmd:"" help:"Who may see the operator's pages: add, list, remove."`
 	Explain    explainCommand    `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
 	Audit      auditCommand      `cmd:"" help:"Ask the matching question again by brute force and compare."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database up to date."`
