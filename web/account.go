@@ -229,20 +229,75 @@ type accountPage struct {
 	Sessions int
 	Operator bool
 	Feeds    []string
+	Groups   []alerts.Group
+	Form     newGroupForm
+	Problem  string // beside the box that erases
 	Done     string
+}
+
+// accountDone is what the page says after something was done elsewhere.
+var accountDone = map[string]string{
+	"left":  "You have left the group.",
+	"ended": "The group has been ended.",
 }
 
 // showAccount is where somebody finds what they look after.
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
-	sessions, err := s.Store.Sessions(r.Context(), a.ID, s.Now())
+	return s.renderAccount(w, r, http.StatusOK, a, newGroupForm{})
+}
+
+func (s *Server) renderAccount(w http.ResponseWriter, r *http.Request, status int, a alerts.Account, form newGroupForm) error {
+	page, err := s.accountPage(r, a)
 	if err != nil {
 		return err
 	}
-	page := accountPage{Account: a, Sessions: len(sessions), Operator: a.May(alerts.ScopeOperator, alerts.RoleViewer)}
-	for _, g := range a.Grants {
-		if slug, ok := strings.CutPrefix(string(g.Scope), "feed:"); ok {
-			page.Feeds = append(page.Feeds, slug)
+	page.Form = form
+	title := "Your account"
+	if len(form.Problems) > 0 {
+		title = "Error: " + title
+	}
+	return s.render(w, r, status, "account.html", title, page)
+}
+
+func (s *Server) accountPage(r *http.Request, a alerts.Account) (page accountPage, err error) {
+	page = accountPage{Account: a, Operator: a.May(alerts.ScopeOperator, alerts.RoleViewer), Feeds: feedsOf(a), Done: accountDone[r.URL.Query().Get("done")]}
+	sessions, err := s.Store.Sessions(r.Context(), a.ID, s.Now())
+	if err != nil {
+		return page, err
+	}
+	page.Sessions = len(sessions)
+	page.Groups, err = s.Store.Groups(r.Context(), a.ID)
+	return page, err
+}
+
+// eraseAccount forgets somebody, if the box is ticked and no group is left without
+// an owner.
+func (s *Server) eraseAccount(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	page, err := s.accountPage(r, a)
+	if err != nil {
+		return err
+	}
+	for _, g := range page.Groups {
+		members, err := s.Store.Members(r.Context(), g.ID)
+		if err != nil {
+			return err
+		}
+		if alerts.LastOwner(members, a.ID) {
+			page.Problem = "You are the only owner of " + g.Name + ". Make somebody else an owner first, or end the group in its settings"
 		}
 	}
-	return s.render(w, r, http.StatusOK, "account.html", "Your account", page)
+	if page.Problem == "" && r.PostForm.Get("sure") != "yes" {
+		page.Problem = "Tick the box if you are sure"
+	}
+	if page.Problem != "" {
+		return s.render(w, r, http.StatusUnprocessableEntity, "account.html", "Error: Your account", page)
+	}
+	if err := s.Store.Erase(r.Context(), a.ID, s.Now()); err != nil {
+		return err
+	}
+	s.keep(w, "")
+	return s.render(w, r, http.StatusOK, "erased.html", "Nothing is kept about you", nil)
 }

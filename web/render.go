@@ -104,6 +104,7 @@ func loadTemplates() map[string]*template.Template {
 		"radii":    radii,
 		"kinds":    func() []kindGroup { return kindGroups },
 		"capital":  alerts.Capital,
+		"roleName": func(r alerts.Role) string { return roleWords[r] },
 		"areaName": alerts.AreaWords,
 		"wish":     func(f signUpForm, id string) wishFields { return wishFields{f, id} },
 	}
@@ -143,7 +144,7 @@ type frame struct {
 }
 
 // private are the pages that are one person's own, or whose address is secret.
-var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account"}
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin"}
 
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.

@@ -23,6 +23,7 @@ import (
 // Store is what the pages read and write.
 type Store interface {
 	AccountStore
+	GroupStore
 
 	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
 	CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error)
@@ -64,6 +65,7 @@ type Store interface {
 type Postcodes interface {
 	Lookup(c postcode.Code) (postcode.Place, error)
 	Districts(centre geo.Point, radiusM float64) []postcode.District
+	WardName(code string) string
 	Attribution() []string
 }
 
@@ -102,6 +104,7 @@ type Server struct {
 	ConfirmMail func(ConfirmMail) (alerts.Delivery, error)
 	ManageMail  func(ManageMail) (alerts.Delivery, error)
 	SignInMail  func(SignInMail) (alerts.Delivery, error)
+	InviteMail  func(InviteMail) (alerts.Delivery, error)
 
 	BaseURL        string         // as people see the service, without a slash at the end
 	AnyHost        bool           // answer whatever Host is asked for, as a demo does; otherwise only that of BaseURL
@@ -163,6 +166,28 @@ func (s *Server) Handler() http.Handler {
 	post("/sign-out", s.signOut)
 	post("/sign-out/everywhere", s.signed(s.signOutEverywhere))
 	get("/account", s.signed(s.showAccount))
+	post("/account/erase", s.signed(s.eraseAccount))
+
+	const owner, member, viewer = alerts.RoleOwner, alerts.RoleMember, alerts.RoleViewer
+	post("/groups", s.signed(s.makeGroup))
+	get("/groups/{group:[0-9]+}", s.needs(viewer, ofGroup, s.group))
+	post("/groups/{group:[0-9]+}/leave", s.needs(viewer, ofGroup, s.leaveGroup))
+	get("/groups/{group:[0-9]+}/areas", s.needs(viewer, ofGroup, s.groupAreas))
+	post("/groups/{group:[0-9]+}/areas", s.needs(member, ofGroup, s.addGroupArea))
+	post("/groups/{group:[0-9]+}/areas/{area:[0-9]+}/remove", s.needs(member, ofGroup, s.removeGroupArea))
+	get("/groups/{group:[0-9]+}/members", s.needs(viewer, ofGroup, s.members))
+	post("/groups/{group:[0-9]+}/members/{account:[0-9]+}/role", s.needs(owner, ofGroup, s.setRole))
+	post("/groups/{group:[0-9]+}/members/{account:[0-9]+}/remove", s.needs(owner, ofGroup, s.removeMember))
+	post("/groups/{group:[0-9]+}/invitations", s.needs(owner, ofGroup, s.invite))
+	post("/groups/{group:[0-9]+}/invitations/{invitation:[0-9]+}/cancel", s.needs(owner, ofGroup, s.cancelInvitation))
+	get("/groups/{group:[0-9]+}/tokens", s.needs(viewer, ofGroup, s.groupTokens))
+	post("/groups/{group:[0-9]+}/tokens", s.needs(member, ofGroup, s.addToken))
+	post("/groups/{group:[0-9]+}/tokens/{token:[0-9]+}/revoke", s.needs(member, ofGroup, s.revokeToken))
+	get("/groups/{group:[0-9]+}/settings", s.needs(owner, ofGroup, s.groupSettings))
+	post("/groups/{group:[0-9]+}/settings", s.needs(owner, ofGroup, s.changeGroup))
+	post("/groups/{group:[0-9]+}/remove", s.needs(owner, ofGroup, s.removeGroup))
+	get("/invitations/{secret}", s.showInvitation)
+	post("/invitations/{secret}", s.accept)
 
 	get("/authorities", s.authorities)
 	get("/authorities/{slug}", s.authority)

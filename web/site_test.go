@@ -91,6 +91,9 @@ func newSite(t *testing.T, e storetest.Engine) *site {
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
 			return mailOf("Your link", "Manage "+m.ManageURL+" until "+string(m.Valid)+"\n"), nil
 		},
+		InviteMail: func(m web.InviteMail) (alerts.Delivery, error) {
+			return mailOf("Join "+m.Group, "Accept "+m.AcceptURL+"\n"), nil
+		},
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) {
 			return mailOf("Your link to sign in", "Sign in "+m.SignInURL+"\n"), nil
 		},

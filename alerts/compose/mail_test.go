@@ -124,6 +124,7 @@ func TestMailsReadAsTheyShould(t *testing.T) {
 		"confirm": mail(w.Confirm(Confirmation{Area: area, Kinds: "all kinds of application", Cadence: alerts.Daily, Coverage: []alerts.Coverage{read, unread},
 			ConfirmURL: "https://alerts.example.org/confirm/SECRET", NeverURL: "https://alerts.example.org/never/TOKEN"})),
 		"already":  mail(w.Confirm(Confirmation{Area: area, Already: true, ManageURL: "https://alerts.example.org/manage/TOKEN", NeverURL: "https://alerts.example.org/never/TOKEN"})),
+		"invite":   mail(w.Invitation("Friends of Lamplighter Street", "https://alerts.example.org/invitations/SECRET")),
 		"sign-in":  mail(w.SignIn("https://alerts.example.org/sign-in/SECRET")),
 		"manage":   mail(w.ManageLink(Link{ManageURL: "https://alerts.example.org/manage/TOKEN", Valid: "2026-11-24"})),
 		"coverage": mail(w.coverage(alerts.Recipient{ID: 7}, []alerts.Coverage{unread})),

@@ -109,23 +109,30 @@ func (s *Store) SignIn(ctx context.Context, secret, before string, now time.Time
 		if _, err := tx.ExecContext(ctx, `UPDATE token SET used_at = $1 WHERE hash = $2`, now.UnixMilli(), alerts.HashSecret(secret)); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = 'active', ended_at = 0, confirmed_at = $1 WHERE id = $2`, now.UnixMilli(), a.ID); err != nil {
-			return err
-		}
-		if before != "" {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE hash = $1`, alerts.HashSecret(before)); err != nil {
-				return err
-			}
-		}
-		session = alerts.NewSecret()
-		_, err = tx.ExecContext(ctx, `INSERT INTO session (hash, account_id, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
-			alerts.HashSecret(session), a.ID, now.UnixMilli(), now.UnixMilli(), now.Add(alerts.SessionFor).UnixMilli())
+		session, err = beginSession(ctx, tx, a.ID, before, now)
 		return err
 	})
 	if err != nil && !errors.Is(err, alerts.ErrExpired) {
 		return "", "", fmt.Errorf("sign in: %w", err)
 	}
 	return session, destination, err
+}
+
+// beginSession makes a session of an account whose owner has just shown that the
+// address is theirs, and ends the one that the same browser had.
+func beginSession(ctx context.Context, tx *sql.Tx, account int64, before string, now time.Time) (session string, err error) {
+	if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = 'active', ended_at = 0, confirmed_at = $1 WHERE id = $2`, now.UnixMilli(), account); err != nil {
+		return "", err
+	}
+	if before != "" {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE hash = $1`, alerts.HashSecret(before)); err != nil {
+			return "", err
+		}
+	}
+	session = alerts.NewSecret()
+	_, err = tx.ExecContext(ctx, `INSERT INTO session (hash, account_id, created_at, seen_at, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+		alerts.HashSecret(session), account, now.UnixMilli(), now.UnixMilli(), now.Add(alerts.SessionFor).UnixMilli())
+	return session, err
 }
 
 // Session returns who is signed in with a session's secret; alerts.ErrNotFound
@@ -233,6 +240,9 @@ func (s *Store) Holders(ctx context.Context, scope alerts.Scope) ([]alerts.Accou
 // without a role and a session. It returns how many.
 func (s *Store) forgetAccounts(ctx context.Context, tx *sql.Tx, now time.Time) (int, error) {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM session WHERE expires_at <= $1`, now.UnixMilli()); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM invitation WHERE expires_at <= $1`, now.UnixMilli()); err != nil {
 		return 0, err
 	}
 	idle, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'account' AND address <> ''

@@ -59,6 +59,11 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 		{`DELETE FROM coverage_wish WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM session WHERE account_id = $1`, []any{recipient}},
 		{`DELETE FROM role WHERE account_id = $1`, []any{recipient}},
+		{`DELETE FROM invitation WHERE account_id = $1`, []any{recipient}},
+		{`UPDATE api_token SET revoked_at = $1 WHERE account_id = $2 AND revoked_at = 0`, []any{at, recipient}},
+		{`UPDATE triage SET assignee = 0 WHERE assignee = $1`, []any{recipient}},
+		{`DELETE FROM hide_vote WHERE account_id = $1`, []any{recipient}},
+		{`UPDATE triage_log SET name = 'a former member' WHERE account_id = $1`, []any{recipient}},
 	} {
 		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
 			return err

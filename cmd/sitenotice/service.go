@@ -146,6 +146,7 @@ func (s *service) pages() (http.Handler, error) {
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
 			return s.compose.ManageLink(compose.Link{ManageURL: m.ManageURL, Valid: m.Valid})
 		},
+		InviteMail: func(m web.InviteMail) (alerts.Delivery, error) { return s.compose.Invitation(m.Group, m.AcceptURL) },
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) { return s.compose.SignIn(m.SignInURL) },
 	}
 	if s.postcodes != nil { // a nil *Table in the interface would not be nil

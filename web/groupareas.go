@@ -1,0 +1,237 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
+	"github.com/sitenotice/sitenotice/geo/postcode"
+)
+
+// An areaForm is what a group wants to watch, as typed.
+type areaForm struct {
+	Place    placeForm
+	Extent   string // circle, ward, district, authority or outline
+	Council  string // slug
+	Outline  string // GeoJSON
+	Label    string
+	Groups   []string // of kinds
+	Problems []*alerts.InvalidError
+}
+
+// ProblemAt is the problem beside a field.
+func (f areaForm) ProblemAt(field string) string { return problemAt(f.Problems, field) }
+
+// Ticked reports whether a kind was chosen.
+func (f areaForm) Ticked(group string) bool { return len(f.Groups) > 0 && contains(f.Groups, group) }
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}
+
+type areasPage struct {
+	groupPage
+	Areas    []groupArea
+	Form     areaForm
+	Councils []alerts.Coverage
+}
+
+// A groupArea is an area as its page shows it.
+type groupArea struct {
+	alerts.GroupArea
+	Kinds string // which kinds of application, in words
+	Near  string // address of the list of its applications; empty if it is no circle
+}
+
+func newGroupArea(a alerts.GroupArea) groupArea {
+	out := groupArea{GroupArea: a, Kinds: kindWords(a.Filter)}
+	if a.Area.Kind == alerts.AreaCircle {
+		out.Near = manageArea{Subscription: alerts.Subscription{Current: alerts.Version{Area: a.Area}}}.Near()
+	}
+	return out
+}
+
+func (s *Server) groupAreas(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
+	p, err := s.ofThisGroup(r, a, "areas")
+	if err != nil {
+		return err
+	}
+	return s.renderAreas(w, r, http.StatusOK, p, areaForm{Extent: "circle", Place: placeForm{Radius: 1000, HavePostcodes: s.Postcodes != nil}})
+}
+
+func (s *Server) renderAreas(w http.ResponseWriter, r *http.Request, status int, p groupPage, form areaForm) error {
+	page := areasPage{groupPage: p, Form: form}
+	areas, err := s.Store.GroupAreas(r.Context(), p.Group.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range areas {
+		page.Areas = append(page.Areas, newGroupArea(a))
+	}
+	all, err := s.Store.Authorities(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Covered() {
+			page.Councils = append(page.Councils, c)
+		}
+	}
+	title := "Areas: " + p.Group.Name
+	if len(form.Problems) > 0 {
+		title = "Error: " + title
+	}
+	return s.render(w, r, status, "groupareas.html", title, page)
+}
+
+// addGroupArea gives the group another place to watch.
+func (s *Server) addGroupArea(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
+	p, err := s.ofThisGroup(r, a, "areas")
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	form := areaForm{Extent: r.PostForm.Get("extent"), Council: clip(r.PostForm.Get("council"), 100), Outline: r.PostForm.Get("outline"),
+		Label: clip(r.PostForm.Get("label"), 200), Groups: r.PostForm["kinds"]}
+	area, err := s.readArea(r.Context(), &form, r.PostForm)
+	if err != nil {
+		return err
+	}
+	if len(form.Problems) == 0 {
+		area.GroupID, area.Filter = p.Group.ID, filterOf(form.Groups)
+		if label := alerts.CleanLabel(form.Label); label != "" {
+			area.Area.Label = label
+		}
+		_, err := s.Store.AddGroupArea(r.Context(), area, s.Now())
+		if err == nil {
+			return p.back(w, r, "area")
+		}
+		fault, err := asProblem(err)
+		if err != nil {
+			return err
+		}
+		form.Problems = append(form.Problems, fault)
+	}
+	return s.renderAreas(w, r, http.StatusUnprocessableEntity, p, form)
+}
+
+// readArea makes an area of the form; what is wrong with it is in the form's
+// problems.
+func (s *Server) readArea(ctx context.Context, form *areaForm, v url.Values) (area alerts.GroupArea, err error) {
+	place, at, ok := s.find(v)
+	form.Place = place
+	fault := func(field, problem string) (alerts.GroupArea, error) {
+		invalid := &alerts.InvalidError{Field: field, Problem: problem}
+		if field == "postcode" {
+			form.Place.Problem = invalid
+		}
+		form.Problems = append(form.Problems, invalid)
+		return area, nil
+	}
+	switch form.Extent {
+	case "circle":
+		if !ok {
+			if place.Problem == nil {
+				return fault("postcode", "Enter a postcode")
+			}
+			form.Problems = append(form.Problems, place.Problem)
+			return area, nil
+		}
+		area.Area = alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: place.Radius, Label: at.Label}
+	case "ward":
+		if !ok {
+			if place.Problem == nil {
+				return fault("postcode", "Enter a postcode in the ward")
+			}
+			form.Problems = append(form.Problems, place.Problem)
+			return area, nil
+		}
+		return s.wardOf(ctx, form, at.Centre)
+	case "authority":
+		c, err := s.Store.Authority(ctx, form.Council)
+		if errors.Is(err, alerts.ErrNotFound) {
+			return fault("council", "Choose a council")
+		}
+		if err != nil {
+			return area, err
+		}
+		area.Area = alerts.Area{Kind: alerts.AreaAuthority, Code: c.Slug, Label: c.Name}
+	case "outline":
+		outline, problem := readOutline(form.Outline)
+		if problem != "" {
+			return fault("outline", problem)
+		}
+		area.Area = outline
+	default:
+		return fault("extent", "Choose what the group is to watch")
+	}
+	return area, nil
+}
+
+// wardOf is the ward in which a place lies, as an area.
+func (s *Server) wardOf(ctx context.Context, form *areaForm, at geo.Point) (area alerts.GroupArea, err error) {
+	fault := func(problem string) (alerts.GroupArea, error) {
+		form.Place.Problem = &alerts.InvalidError{Field: "postcode", Problem: problem}
+		form.Problems = append(form.Problems, form.Place.Problem)
+		return area, nil
+	}
+	var place postcode.Place
+	if s.Postcodes != nil && form.Place.Postcode != "" {
+		place, err = s.Postcodes.Lookup(postcode.Code(form.Place.Postcode))
+	}
+	if err != nil || place.Ward == "" {
+		return fault("We do not know in which ward this place is. Choose a circle or draw an outline instead")
+	}
+	area.Area = alerts.Area{Kind: alerts.AreaWard, Code: place.Ward, Centre: at, Label: s.Postcodes.WardName(place.Ward)}
+	if area.Area.Label == "" {
+		area.Area.Label = "ward " + place.Ward
+	}
+	known, err := s.Store.Coverage(ctx, nil, []string{place.District})
+	if err == nil && len(known) > 0 {
+		area.Authority = known[0].Slug
+	}
+	return area, err
+}
+
+// readOutline makes an area of GeoJSON that somebody drew or pasted.
+func readOutline(text string) (area alerts.Area, problem string) {
+	if text == "" {
+		return area, "Draw an outline, or paste one as GeoJSON"
+	}
+	g, err := geo.DecodeGeoJSON([]byte(text))
+	if err != nil {
+		return area, "This is no GeoJSON of an area: " + sentence(err.Error())
+	}
+	if g, err = geo.ValidateArea(g); err != nil {
+		return area, sentence(err.Error())
+	}
+	shape, err := geo.EncodeWKB(g)
+	if err != nil {
+		return area, sentence(err.Error())
+	}
+	centre := geo.Centre(g)
+	return alerts.Area{Kind: alerts.AreaPolygon, Shape: shape, Centre: centre,
+		Label: "the outline around " + strconv.FormatFloat(centre.Lat, 'f', 4, 64) + ", " + strconv.FormatFloat(centre.Lon, 'f', 4, 64)}, ""
+}
+
+func (s *Server) removeGroupArea(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
+	p, err := s.ofThisGroup(r, a, "areas")
+	if err != nil {
+		return err
+	}
+	if err := s.Store.RemoveGroupArea(r.Context(), p.Group.ID, number(r, "area")); err != nil {
+		return err
+	}
+	return p.back(w, r, "unarea")
+}
