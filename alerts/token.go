@@ -104,6 +104,9 @@ func foldAddress(address string) string {
 	return local + "@" + domain
 }
 
+// equal compares two texts in a time that does not tell where they differ.
+func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
+
 // NewSecret returns 256 random bits in base64url, for links that work once.
 func NewSecret() string {
 	b := make([]byte, 32)

@@ -150,8 +150,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		most := int64(maxBody)
-		if api.IsUpload(r) {
+		switch {
+		case api.IsUpload(r):
 			most = api.MaxUpload
+		case r.URL.Path == mailEventsPath:
+			most = maxMailEvents
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		inner.ServeHTTP(w, r)

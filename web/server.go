@@ -118,6 +118,10 @@ type Server struct {
 	Log            *slog.Logger
 
 	API *api.API // for programs; nil for none
+
+	// MailEvents takes what a mail service reports of mails, as it signed it;
+	// nil when none reports. alerts.ErrBadToken: the signature is not the service's.
+	MailEvents func(ctx context.Context, signature, timestamp string, body []byte) error
 }
 
 // Handler returns all pages.
@@ -188,6 +192,9 @@ func (s *Server) Handler() http.Handler {
 	post("/groups/{group:[0-9]+}/remove", s.needs(owner, ofGroup, s.removeGroup))
 	get("/invitations/{secret}", s.showInvitation)
 	post("/invitations/{secret}", s.accept)
+	if s.MailEvents != nil {
+		post(mailEventsPath, s.mailEvents)
+	}
 
 	get("/authorities", s.authorities)
 	get("/authorities/{slug}", s.authority)

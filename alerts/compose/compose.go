@@ -39,9 +39,10 @@ type Store interface {
 type Stage struct {
 	Store       Store
 	Keys        alerts.Keys
-	BaseURL     string   // as people see the service, without a slash at the end
-	Contact     string   // e-mail address of whoever runs the service; may be empty
-	Attribution []string // the lines that licences ask for
+	BaseURL     string         // as people see the service, without a slash at the end
+	Inbound     alerts.Inbound // where wishes to stop can be mailed; zero for nowhere
+	Contact     string         // e-mail address of whoever runs the service; may be empty
+	Attribution []string       // the lines that licences ask for
 	Now         func() time.Time
 	Log         *slog.Logger
 }

@@ -116,11 +116,20 @@ func (w *writer) bulletin(b alerts.Bulletin) (alerts.Delivery, error) {
 	}
 	return alerts.Delivery{Kind: alerts.DeliveryAlert, RecipientID: b.Recipient.ID, Cadence: b.Cadence, MessageID: w.messageID(),
 		Subject: d.Subject, Text: d.text(), HTML: html, Headers: []alerts.Header{
-			{Name: "List-Unsubscribe", Value: "<" + d.Footer.Stop + ">"},
+			{Name: "List-Unsubscribe", Value: w.listUnsubscribe(d.Footer.Stop, b)},
 			{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
 			{Name: "List-Id", Value: "<" + string(b.Cadence) + ".alerts." + w.host() + ">"},
 			{Name: "Auto-Submitted", Value: "auto-generated"},
 		}}, nil
+}
+
+// listUnsubscribe names the link that stops what a bulletin serves, and the address
+// that does, where mail to us is read.
+func (w *writer) listUnsubscribe(stop string, b alerts.Bulletin) string {
+	if w.Inbound.IsZero() {
+		return "<" + stop + ">"
+	}
+	return "<" + stop + ">, <mailto:" + w.Inbound.Unsubscribe(b.Recipient.ID, b.Serves()) + "?subject=unsubscribe>"
 }
 
 // digest sorts the news by area, each case under the nearest, and by how much it

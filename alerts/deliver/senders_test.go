@@ -234,7 +234,7 @@ func TestTheSendersAddressesAreChecked(t *testing.T) {
 	if _, err := deliver.NewSMTP("smtp://host", "nobody"); err == nil {
 		t.Error("mail may come from nobody")
 	}
-	if _, err := deliver.NewSendGrid("", "", from); err == nil {
+	if _, err := deliver.NewSendGrid("", "", from, testKeys); err == nil {
 		t.Error("SendGrid without a key")
 	}
 }
@@ -260,7 +260,7 @@ func TestSendGridGetsTheMessageAndItsAnswersAreClassed(t *testing.T) {
 		io.WriteString(w, body)
 	}))
 	defer server.Close()
-	s, err := deliver.NewSendGrid("KEY", server.URL, from)
+	s, err := deliver.NewSendGrid("KEY", server.URL, from, testKeys)
 	if err != nil {
 		t.Fatal(err)
 	}

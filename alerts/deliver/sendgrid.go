@@ -24,14 +24,15 @@ import (
 type SendGrid struct {
 	Now func() time.Time // to read how long we are asked to wait; nil for time.Now
 
+	keys      alerts.Keys
 	key, base string
 	from      *mail.Address
 	http      *http.Client
 }
 
 // NewSendGrid returns a sender for the API at base, which is https://api.sendgrid.com
-// when empty.
-func NewSendGrid(key, base, from string) (*SendGrid, error) {
+// when empty. keys name deliveries to SendGrid, whose events name them to us.
+func NewSendGrid(key, base, from string, keys alerts.Keys) (*SendGrid, error) {
 	sender, err := parseFrom(from)
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func NewSendGrid(key, base, from string) (*SendGrid, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
-	return &SendGrid{key: key, base: strings.TrimRight(base, "/"), from: sender, http: &http.Client{
+	return &SendGrid{keys: keys, key: key, base: strings.TrimRight(base, "/"), from: sender, http: &http.Client{
 		Transport:     transport,
 		Timeout:       time.Minute, // above any deadline of a context
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -99,7 +100,7 @@ func (s *SendGrid) mail(d alerts.Delivery) *sgmail.SGMailV3 {
 			m.SetReplyTo(sgmail.NewEmail(a.Name, a.Address))
 		}
 	}
-	m.SetCustomArg("delivery_id", strconv.FormatInt(d.ID, 10))
+	m.SetCustomArg("delivery_id", s.keys.DeliveryTag(d.ID))
 	m.SetTrackingSettings(sgmail.NewTrackingSettings().
 		SetClickTracking(sgmail.NewClickTrackingSetting().SetEnable(false).SetEnableText(false)).
 		SetOpenTracking(sgmail.NewOpenTrackingSetting().SetEnable(false)).

@@ -25,7 +25,8 @@ import (
 // SMTP is a sender that hands mail to a relay. It keeps connections open between
 // messages; it is safe for use by several goroutines.
 type SMTP struct {
-	Now func() time.Time // for the Date of messages; nil for time.Now
+	Now     func() time.Time // for the Date of messages; nil for time.Now
+	Inbound alerts.Inbound   // to which mail bounces, each to an address of its own; zero for the From address
 
 	from           *mail.Address
 	host           string
@@ -92,7 +93,7 @@ func (s *SMTP) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome {
 		if err != nil {
 			return alerts.Outcome{Class: alerts.SenderDown, Detail: detail("connect: " + err.Error())}
 		}
-		at, err := s.transaction(ctx, c, d.Address, raw)
+		at, err := s.transaction(ctx, c, s.returnPath(d), d.Address, raw)
 		if err == nil {
 			s.keep(c)
 			return alerts.Outcome{Detail: "accepted"}
@@ -118,6 +119,14 @@ func (s *SMTP) Send(ctx context.Context, d alerts.Delivery) alerts.Outcome {
 	}
 }
 
+// returnPath is where a delivery comes back to when it cannot be delivered.
+func (s *SMTP) returnPath(d alerts.Delivery) string {
+	if s.Inbound.IsZero() {
+		return s.from.Address
+	}
+	return s.Inbound.ReturnPath(d.ID)
+}
+
 // A phase of an SMTP transaction.
 type phase string
 
@@ -129,10 +138,10 @@ const (
 )
 
 // transaction sends one message over c and says how far it came.
-func (s *SMTP) transaction(ctx context.Context, c *connection, to string, raw []byte) (phase, error) {
+func (s *SMTP) transaction(ctx context.Context, c *connection, from, to string, raw []byte) (phase, error) {
 	defer c.within(ctx)()
 	c.sent++
-	if err := c.client.Mail("<" + s.from.Address + ">"); err != nil {
+	if err := c.client.Mail("<" + from + ">"); err != nil {
 		return atMail, err
 	}
 	if err := c.client.Rcpt("<" + to + ">"); err != nil {

@@ -27,6 +27,7 @@ type world struct {
 	testing.TB
 	*store.Store
 	db    *sql.DB
+	e     storetest.Engine
 	relay *delivertest.Relay
 	smtp  *deliver.SMTP
 	mu    sync.Mutex
@@ -48,7 +49,7 @@ func newWorld(t testing.TB, e storetest.Engine) *world {
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{TB: t, Store: s, db: e.DB(t), relay: &delivertest.Relay{}, at: time.Date(2026, 5, 5, 6, 0, 0, 0, time.UTC)}
+	w := &world{TB: t, Store: s, db: e.DB(t), e: e, relay: &delivertest.Relay{}, at: time.Date(2026, 5, 5, 6, 0, 0, 0, time.UTC)}
 	w.relay.Start(t)
 	w.smtp = smtpSender(t, w.relay)
 	return w
@@ -80,6 +81,9 @@ func (w *world) count(query string, args ...any) (n int64) {
 	}
 	return n
 }
+
+// dump writes out all that is stored.
+func (w *world) dump() string { return w.e.Dump(w.TB, w.db) }
 
 // person adds a subscriber and returns the id.
 func (w *world) person(name string) (id int64) {

@@ -232,7 +232,7 @@ func (s *Store) RecordAttempts(ctx context.Context, sender string, attempts []al
 			}
 		}
 		if len(sent) > 0 {
-			if _, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'sent', sent_at = $1, error = '' WHERE state <> 'sent' AND id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))`,
+			if _, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'sent', sent_at = $1, error = '' WHERE state <> 'sent' AND fate = '' AND id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))`,
 				now.UnixMilli(), list(sent)); err != nil {
 				return err
 			}
@@ -286,17 +286,37 @@ func (s *Store) giveUp(ctx context.Context, tx *sql.Tx, a alerts.Attempt, now ti
 		return ignoreNotFound(err) // somebody else has it, or has finished it
 	}
 	if a.Outcome.Class == alerts.DeadAddress {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO suppression (address_key, reason, at) SELECT address_key, 'the address does not exist', CAST($1 AS BIGINT) FROM recipient WHERE id = $2 AND address_key IS NOT NULL
-			ON CONFLICT DO NOTHING`, now.UnixMilli(), to.ID); err != nil {
+		return s.endSuppressed(ctx, tx, to, d.ID, "the address does not exist", now)
+	}
+	return s.undelivered(ctx, tx, to, d, a.Outcome.Detail, now)
+}
+
+// endSuppressed ends a recipient, locked, whose address is not to be written to
+// again.
+func (s *Store) endSuppressed(ctx context.Context, tx *sql.Tx, to alerts.Recipient, delivery int64, why string, now time.Time) error {
+	if err := suppress(ctx, tx, to.ID, why, now); err != nil {
+		return err
+	}
+	if to.Kind == "contact" {
+		if err := putNotice(ctx, tx, fmt.Sprintf("contact:%d", to.ID), fmt.Sprintf("Mail to a contact (recipient %d) has ended, because %s: give the operator or the feed another address.", to.ID, why), now); err != nil {
 			return err
 		}
-		if to.Kind == "contact" {
-			if err := putNotice(ctx, tx, fmt.Sprintf("contact:%d", to.ID), "The address of a contact (recipient "+fmt.Sprint(to.ID)+") does not exist: give the operator or the feed another.", now); err != nil {
-				return err
-			}
-		}
-		return s.endRecipient(ctx, tx, to, d.ID, "the address does not exist", now)
 	}
+	return s.endRecipient(ctx, tx, to, delivery, why, now)
+}
+
+// suppress keeps the keyed hash of a recipient's address, so that nobody can sign
+// it up.
+func suppress(ctx context.Context, tx *sql.Tx, recipient int64, why string, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO suppression (address_key, reason, at) SELECT address_key, CAST($1 AS TEXT), CAST($2 AS BIGINT) FROM recipient WHERE id = $3 AND address_key IS NOT NULL
+		ON CONFLICT DO NOTHING`, why, now.UnixMilli(), recipient)
+	return err
+}
+
+// undelivered makes what a delivery told owed again that was given up, but not
+// before the next regular mail at least a day on; if mail has failed too often in a
+// row, its owner, locked, is ended instead.
+func (s *Store) undelivered(ctx context.Context, tx *sql.Tx, to alerts.Recipient, d alerts.Delivery, detail string, now time.Time) error {
 	if to.State == alerts.RecipientEnded {
 		return closeMatches(ctx, tx, d.ID, "the recipient has ended")
 	}
@@ -313,7 +333,7 @@ func (s *Store) giveUp(ctx context.Context, tx *sql.Tx, a alerts.Attempt, now ti
 			return err
 		}
 		if others > 0 {
-			if err := putNotice(ctx, tx, fmt.Sprintf("undeliverable:%d", to.ID), fmt.Sprintf("Recipient %d was ended: the last %d mails could not be delivered (%s).", to.ID, givenUpInARow, a.Outcome.Detail), now); err != nil {
+			if err := putNotice(ctx, tx, fmt.Sprintf("undeliverable:%d", to.ID), fmt.Sprintf("Recipient %d was ended: the last %d mails could not be delivered (%s).", to.ID, givenUpInARow, detail), now); err != nil {
 				return err
 			}
 			return s.endRecipient(ctx, tx, to, d.ID, "mail could not be delivered", now)

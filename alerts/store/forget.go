@@ -28,8 +28,7 @@ func (s *Store) Erase(ctx context.Context, recipient int64, now time.Time) error
 // keyed hash of the address so that nobody can sign it up.
 func (s *Store) Suppress(ctx context.Context, recipient int64, reason string, now time.Time) error {
 	err := s.changing(ctx, recipient, "suppress the address", func(tx *sql.Tx, _ alerts.Recipient) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO suppression (address_key, reason, at) SELECT address_key, CAST($1 AS TEXT), CAST($2 AS BIGINT) FROM recipient WHERE id = $3 AND address_key IS NOT NULL
-			ON CONFLICT DO NOTHING`, reason, now.UnixMilli(), recipient); err != nil {
+		if err := suppress(ctx, tx, recipient, reason, now); err != nil {
 			return err
 		}
 		return s.erase(ctx, tx, recipient, now)

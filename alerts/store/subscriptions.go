@@ -123,56 +123,62 @@ func (s *Store) EndCadences(ctx context.Context, recipient int64, cs []alerts.Ca
 
 func (s *Store) end(ctx context.Context, recipient int64, page string, now time.Time, which func(alerts.Subscription) bool) (ended []alerts.Subscription, err error) {
 	err = s.changing(ctx, recipient, "stop the alerts", func(tx *sql.Tx, _ alerts.Recipient) error {
-		subs, err := subscriptions(ctx, tx, `s.recipient_id = $1 AND s.state <> 'ended'`, recipient)
-		if err != nil {
-			return err
-		}
-		for _, sub := range subs {
-			if which(sub) {
-				ended = append(ended, sub)
-			}
-		}
-		if len(ended) == 0 {
-			return nil
-		}
-		ids := make([]int64, len(ended)) // one that was never confirmed is simply gone
-		for i := range ended {
-			sub := &ended[i]
-			ids[i] = sub.ID
-			if err := addConsent(ctx, tx, recipient, sub.ID, "stop", page, now); err != nil {
-				return err
-			}
-			if sub.State == alerts.SubscriptionPending {
-				if err := deleteSubscription(ctx, tx, sub.ID); err != nil {
-					return err
-				}
-			}
-			sub.State, sub.EndedAt = alerts.SubscriptionEnded, now.UnixMilli()
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE subscription SET state = 'ended', paused_until = 0, ended_at = $1 WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))`,
-			now.UnixMilli(), list(ids)); err != nil {
-			return err
-		}
-		if len(ended) == len(subs) {
-			if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = 'ended', ended_at = $1 WHERE id = $2 AND state <> 'ended'`, now.UnixMilli(), recipient); err != nil {
-				return err
-			}
-		}
-		if err := s.withdraw(ctx, tx, recipient, ids, now); err != nil {
-			return err
-		}
-		claimed, err := s.lockWatermark(ctx, tx)
-		if err != nil {
-			return err
-		}
-		for _, sub := range ended {
-			if err := endVersion(ctx, tx, sub.Current.ID, claimed); err != nil {
-				return err
-			}
-		}
-		return nil
+		ended, err = s.endSome(ctx, tx, recipient, page, now, which)
+		return err
 	})
 	return ended, err
+}
+
+// endSome stops some of the subscriptions of a recipient, who is locked.
+func (s *Store) endSome(ctx context.Context, tx *sql.Tx, recipient int64, page string, now time.Time, which func(alerts.Subscription) bool) (ended []alerts.Subscription, err error) {
+	subs, err := subscriptions(ctx, tx, `s.recipient_id = $1 AND s.state <> 'ended'`, recipient)
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range subs {
+		if which(sub) {
+			ended = append(ended, sub)
+		}
+	}
+	if len(ended) == 0 {
+		return nil, nil
+	}
+	ids := make([]int64, len(ended)) // one that was never confirmed is simply gone
+	for i := range ended {
+		sub := &ended[i]
+		ids[i] = sub.ID
+		if err := addConsent(ctx, tx, recipient, sub.ID, "stop", page, now); err != nil {
+			return nil, err
+		}
+		if sub.State == alerts.SubscriptionPending {
+			if err := deleteSubscription(ctx, tx, sub.ID); err != nil {
+				return nil, err
+			}
+		}
+		sub.State, sub.EndedAt = alerts.SubscriptionEnded, now.UnixMilli()
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE subscription SET state = 'ended', paused_until = 0, ended_at = $1 WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))`,
+		now.UnixMilli(), list(ids)); err != nil {
+		return nil, err
+	}
+	if len(ended) == len(subs) {
+		if _, err := tx.ExecContext(ctx, `UPDATE recipient SET state = 'ended', ended_at = $1 WHERE id = $2 AND state <> 'ended'`, now.UnixMilli(), recipient); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.withdraw(ctx, tx, recipient, ids, now); err != nil {
+		return nil, err
+	}
+	claimed, err := s.lockWatermark(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range ended {
+		if err := endVersion(ctx, tx, sub.Current.ID, claimed); err != nil {
+			return nil, err
+		}
+	}
+	return ended, nil
 }
 
 // withdraw closes what is owed to ended subscriptions, also where it is in a mail

@@ -32,6 +32,7 @@ type Config struct {
 	BaseURL      string   `name:"base-url" help:"Address of the service as people see it, for links in mails." default:"http://localhost:8080"`
 	Mail         string   `help:"How mail is sent: capture (kept, shown at /dev/mail), smtp://user:password@host:port, or sendgrid (key in SITENOTICE_SENDGRID_KEY)." default:"capture"`
 	From         string   `help:"From address of mails." default:"Sitenotice <alerts@localhost>"`
+	Inbound      string   `help:"Address whose mail \"mail receive\" reads, like bounces@example.org: bounces, complaints, wishes to stop. Left out: mail offers no address to stop at."`
 	Contact      string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
 	Tiles        string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
 	TilesCredit  string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
@@ -40,10 +41,11 @@ type Config struct {
 	JSON         bool     `name:"json" help:"Print results as JSON."`
 	LogLevel     string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
-	SendgridKey string         `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
-	SendgridURL string         `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
-	anyHost     bool           // the demo answers whatever host it is asked for
-	proposed    alerts.Cadence // what the sign-up form proposes; "" for the usual
+	SendgridKey       string         `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
+	SendgridEventsKey string         `name:"sendgrid-events-key" help:"Verification key of SendGrid's signed Event Webhook." hidden:""`
+	SendgridURL       string         `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
+	anyHost           bool           // the demo answers whatever host it is asked for
+	proposed          alerts.Cadence // what the sign-up form proposes; "" for the usual
 
 	Keys string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
 }

@@ -44,6 +44,7 @@ type commands struct {
 	Postcodes  postcodesCommand  `cmd:"" help:"The postcode table: import, lookup."`
 	Boundaries boundariesCommand `cmd:"" help:"Where authorities, wards and properties are: import, list."`
 	Operators  operatorsCommand  `cmd:"" help:"Who may see the operator's pages: add, list, remove."`
+	Mail_      mailCommand       `cmd:"" name:"mail" help:"Mail that comes back: receive."`
 	Explain    explainCommand    `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
 	Audit      auditCommand      `cmd:"" help:"Ask the matching question again by brute force and compare."`
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database up to date."`
@@ -102,12 +103,25 @@ func run(ctx context.Context, args []string, std streams) int {
 		fmt.Fprintln(std.err, "sitenotice:", strings.TrimPrefix(err.Error(), "usage: "))
 		return exitUsage
 	}
+	code := exitFailed
+	if status := (*statusError)(nil); errors.As(err, &status) {
+		code = status.code
+	}
 	fmt.Fprintln(std.err, "sitenotice:", err)
 	if hint := store.Hint(err); hint != "" {
 		fmt.Fprintln(std.err, hint)
 	}
-	return exitFailed
+	return code
 }
+
+// A statusError makes a command exit with a status that whoever calls it
+// understands.
+type statusError struct {
+	error
+	code int
+}
+
+func (e *statusError) Unwrap() error { return e.error }
 
 // usage returns an error that makes the command exit with status 2.
 func usage(format string, args ...any) error {

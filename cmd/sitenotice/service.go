@@ -33,6 +33,8 @@ type service struct {
 	keys      alerts.Keys
 	postcodes *postcode.Table // nil when none has been imported
 	now       func() time.Time
+	inbound   alerts.Inbound
+	events    *deliver.SendGridEvents // nil unless SendGrid reports to us
 
 	ingest  *ingest.Stage
 	match   *match.Stage
@@ -66,7 +68,15 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	s.ingest = &ingest.Stage{Store: s.store, Now: s.now, Log: log, Places: s.places,
 		Source: &ingest.Fetcher{Client: trusted(), Guarded: guarded(), Contact: cmp.Or(cfg.Contact, cfg.BaseURL), Secret: os.Getenv}}
 	s.match = &match.Stage{Store: s.store, Now: s.now, Log: log}
-	s.compose = &compose.Stage{Store: s.store, Keys: s.keys, BaseURL: cfg.BaseURL, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
+	if s.inbound, err = alerts.ParseInbound(cfg.Inbound, s.keys); err != nil {
+		return nil, usage("--inbound: %v", err)
+	}
+	if cfg.SendgridEventsKey != "" {
+		if s.events, err = deliver.NewSendGridEvents(cfg.SendgridEventsKey, s.keys); err != nil {
+			return nil, usage("SITENOTICE_SENDGRID_EVENTS_KEY: %v", err)
+		}
+	}
+	s.compose = &compose.Stage{Store: s.store, Keys: s.keys, BaseURL: cfg.BaseURL, Inbound: s.inbound, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
 	sender, err := s.sender()
 	if err != nil {
 		return nil, err
@@ -88,7 +98,7 @@ func (s *service) sender() (deliver.Sender, error) {
 		if s.cfg.SendgridKey == "" {
 			return nil, usage("--mail sendgrid needs the API key in SITENOTICE_SENDGRID_KEY")
 		}
-		sendgrid, err := deliver.NewSendGrid(s.cfg.SendgridKey, s.cfg.SendgridURL, s.cfg.From)
+		sendgrid, err := deliver.NewSendGrid(s.cfg.SendgridKey, s.cfg.SendgridURL, s.cfg.From, s.keys)
 		if err != nil {
 			return nil, err
 		}
@@ -98,6 +108,7 @@ func (s *service) sender() (deliver.Sender, error) {
 		if err != nil {
 			return nil, usage("--mail: %v", err)
 		}
+		smtp.Inbound = s.inbound
 		sender = smtp
 	default:
 		return nil, usage("--mail %q is neither capture, sendgrid nor an address like smtp://user:password@host:587", redactURL(mail))
@@ -148,6 +159,9 @@ func (s *service) pages() (http.Handler, error) {
 		},
 		InviteMail: func(m web.InviteMail) (alerts.Delivery, error) { return s.compose.Invitation(m.Group, m.AcceptURL) },
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) { return s.compose.SignIn(m.SignInURL) },
+	}
+	if s.events != nil {
+		server.MailEvents = s.mailEvents
 	}
 	if s.postcodes != nil { // a nil *Table in the interface would not be nil
 		server.Postcodes = s.postcodes

@@ -3,6 +3,7 @@
 package delivertest
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ type Relay struct {
 	OnRcpt   func(to string) error
 	OnData   func(m Message) error // after the message was read and before it is accepted
 	Password string                // asked for when not empty; the user is "sitenotice"
+	TLS      *tls.Config           // offers STARTTLS when not nil
 
 	server   *smtp.Server
 	listener net.Listener
@@ -61,6 +63,7 @@ func (r *Relay) listen(t testing.TB, address string) {
 	r.listener = listener
 	r.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{relay: r, conn: c}, nil }))
 	r.server.AllowInsecureAuth = true
+	r.server.TLSConfig = r.TLS
 	r.server.ErrorLog = discard{}
 	r.server.ReadTimeout, r.server.WriteTimeout = 10*time.Second, 10*time.Second
 	go r.server.Serve(listener)
