@@ -87,11 +87,17 @@ func (k DeliveryKind) Priority() int {
 		return 0
 	case DeliveryNotice:
 		return 5
+	case DeliveryWebhook:
+		return 20 // in queues of their own, one for each endpoint
 	}
 	return 10
 }
 
-// Priorities lists what [DeliveryKind.Priority] returns, most urgent first.
+// PingPriority is the priority of a ping: an endpoint that has to prove itself has
+// nothing sent before it.
+const PingPriority = 19
+
+// Priorities lists what [DeliveryKind.Priority] returns for mail, most urgent first.
 var Priorities = []int{0, 5, 10}
 
 // DeliveryState is the outcome of a delivery so far.

@@ -98,6 +98,38 @@ func (o *Owed) Compose(now time.Time, ready []Cadence) (Composition, error) {
 	return c.out, nil
 }
 
+// A HookComposition is what becomes of what an endpoint is owed: one webhook for
+// each event.
+type HookComposition struct {
+	News  []HookNews // in the order of their events, numbered on from the endpoint's last
+	Tell  []Match    // by the webhooks
+	Close []Closing
+}
+
+// Hooks decides which webhooks tell an endpoint what it is owed. told lists the
+// events of which it has a webhook already. A case that has left its areas or was
+// taken down is always told: it may know it from a snapshot.
+func (o *Owed) Hooks(e *Endpoint, told map[int64]bool) (HookComposition, error) {
+	c := composing{Owed: o}
+	if err := c.sift(); err != nil {
+		return HookComposition{}, err
+	}
+	out := HookComposition{Close: c.out.Close}
+	for _, m := range c.live {
+		out.Tell = append(out.Tell, m.Match)
+		if told[m.Seq] {
+			continue
+		}
+		if n := len(out.News); n == 0 || out.News[n-1].Event.Seq != m.Seq {
+			out.News = append(out.News, HookNews{Endpoint: e, Event: m.Event, Sequence: e.Sequence + int64(n) + 1})
+		}
+		n := &out.News[len(out.News)-1]
+		n.InArea = n.InArea || !m.Correction
+		n.Subscriptions = append(n.Subscriptions, m.SubscriptionID)
+	}
+	return out, nil
+}
+
 // composing is the state of one [Owed.Compose].
 type composing struct {
 	*Owed

@@ -89,6 +89,12 @@ func (f *Filter) refuses(t EventType, d *Details) string {
 	return ""
 }
 
+// Fits reports whether the filter lets a case through, whatever its news.
+func (f Filter) Fits(d *Details) bool {
+	f.Events = nil
+	return f.refuses("", d) == ""
+}
+
 // plain reduces a text to its words in lower case with a space before each, so
 // that what is looked for is found at the start of words only: "tree" in "trees",
 // not in "street".

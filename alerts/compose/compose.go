@@ -33,6 +33,7 @@ type Store interface {
 	TellContacts(ctx context.Context, limit int, now time.Time, addressKey func(string) string, write func(alerts.FeedNews) (alerts.Delivery, error)) (mails int, err error)
 	// TellCoverage has mails written to those who wait for a council to be covered.
 	TellCoverage(ctx context.Context, limit int, now time.Time, write func(alerts.Recipient, []alerts.Coverage) (alerts.Delivery, error)) (mails int, err error)
+	HookStore
 }
 
 // Stage makes passes that compose what is due.
@@ -104,6 +105,11 @@ func (s *Stage) Run(ctx context.Context) (Result, error) {
 		if err := s.Store.SkipDue(ctx, c, now); err != nil {
 			return r, err
 		}
+	}
+	hooks, err := s.hooks(ctx)
+	r.Deliveries += hooks
+	if err != nil {
+		return r, err
 	}
 	letters, err := s.tell(ctx, now)
 	r.Deliveries += letters

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
+)
+
+// This file is the log of webhooks, and what is sent again or for a test.
+
+// EndpointDeliveries returns up to limit of an endpoint's deliveries, the newest
+// first, with ids below before (0 for the first page), and where the next page
+// begins; 0 when there is none. Bodies are left out.
+func (s *Store) EndpointDeliveries(ctx context.Context, endpoint, before int64, limit int) (found []alerts.HookDelivery, next int64, err error) {
+	found, err = collect(ctx, s.read, scanHookDelivery, `SELECT d.id, d.recipient_id, d.message_id, d.subject, coalesce(d.sequence, 0), coalesce(d.event_seq, 0), d.state, '',
+		d.attempts, d.claim_no, d.next_at, d.created_at, d.sent_at
+		FROM delivery d WHERE d.recipient_id = $1 AND d.kind = 'webhook' AND ($2 = 0 OR d.id < $3) ORDER BY d.id DESC LIMIT $4`, endpoint, before, before, limit+1)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list the deliveries of endpoint %d: %w", endpoint, err)
+	}
+	if len(found) > limit {
+		found = found[:limit]
+		next = found[limit-1].ID
+	}
+	return found, next, nil
+}
+
+// EndpointDelivery returns one of an endpoint's deliveries by its webhook-id, with
+// its body.
+func (s *Store) EndpointDelivery(ctx context.Context, endpoint int64, messageID string) (alerts.HookDelivery, error) {
+	found, err := collect(ctx, s.read, scanHookDelivery, `SELECT `+hookDeliveryColumns+` FROM delivery d WHERE d.message_id = $1 AND d.recipient_id = $2 AND d.kind = 'webhook'`, messageID, endpoint)
+	if err == nil && len(found) == 0 {
+		err = alerts.ErrNotFound
+	}
+	if err != nil {
+		return alerts.HookDelivery{}, fmt.Errorf("read delivery %s: %w", messageID, err)
+	}
+	return found[0], nil
+}
+
+// Attempts returns the tries of one of an endpoint's deliveries, oldest first.
+func (s *Store) Attempts(ctx context.Context, endpoint, delivery int64) ([]alerts.HookAttempt, error) {
+	found, err := collect(ctx, s.read, func(rows *sql.Rows) (a alerts.HookAttempt, err error) {
+		return a, rows.Scan(&a.At, &a.Duration, &a.Class, &a.Detail, &a.Status, &a.Answer)
+	}, `SELECT a.at, a.duration, a.class, a.detail, a.status, a.answer FROM attempt a JOIN delivery d ON d.id = a.delivery_id
+		WHERE a.delivery_id = $1 AND d.recipient_id = $2 AND d.kind = 'webhook' ORDER BY a.n`, delivery, endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("read the attempts at delivery %d: %w", delivery, err)
+	}
+	return found, nil
+}
+
+// Recover puts deliveries of the last alerts.RecoverDays back in the queue, each
+// under the id it had, and returns how many. Those that are in the queue already are
+// only brought forward, so that asking twice sends nothing twice.
+// alerts.ErrTooMany: too often.
+func (s *Store) Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (n int, err error) {
+	floor := now.AddDate(0, 0, -alerts.RecoverDays).UnixMilli()
+	err = s.changingEndpoint(ctx, endpoint, "send again", func(tx *sql.Tx, _ *alerts.Endpoint) error {
+		if ok, err := allow(ctx, tx, alerts.Recoveries(endpoint, now)); err != nil {
+			return err
+		} else if !ok {
+			return alerts.ErrTooMany
+		}
+		which, args := `state = 'given_up'`, []any{now.UnixMilli(), endpoint, max(floor, r.Since)}
+		if r.HasSequence {
+			which, args = `state IN ('given_up', 'sent') AND sequence > $4`, append(args, r.AfterSequence)
+		}
+		again, err := collect(ctx, tx, scanInt, `UPDATE delivery SET state = 'queued', attempts = 0, next_at = $1, error = ''
+			WHERE recipient_id = $2 AND kind = 'webhook' AND event_seq IS NOT NULL AND text <> '' AND created_at >= $3 AND `+which+` RETURNING id`, args...)
+		if err != nil {
+			return err
+		}
+		n = len(again)
+		// What rests between two tries need not wait; what is under way is left alone.
+		done, err := tx.ExecContext(ctx, `UPDATE delivery SET next_at = $1 WHERE recipient_id = $2 AND kind = 'webhook' AND event_seq IS NOT NULL AND state = 'queued'
+			AND attempts > 0 AND next_at > $3 AND EXISTS (SELECT 1 FROM endpoint e WHERE e.id = delivery.recipient_id AND e.lease_until <= $4)`,
+			now.UnixMilli(), endpoint, now.UnixMilli(), now.UnixMilli())
+		if err != nil {
+			return err
+		}
+		forward, err := done.RowsAffected()
+		n += int(forward)
+		return err
+	})
+	return n, err
+}
+
+// Resend puts one delivery back in the queue, whatever became of it.
+func (s *Store) Resend(ctx context.Context, endpoint int64, messageID string, now time.Time) error {
+	return s.changingEndpoint(ctx, endpoint, "send again", func(tx *sql.Tx, _ *alerts.Endpoint) error {
+		if ok, err := allow(ctx, tx, alerts.Recoveries(endpoint, now)); err != nil {
+			return err
+		} else if !ok {
+			return alerts.ErrTooMany
+		}
+		done, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'queued', attempts = 0, next_at = $1, error = ''
+			WHERE message_id = $2 AND recipient_id = $3 AND kind = 'webhook' AND event_seq IS NOT NULL AND text <> '' AND state IN ('given_up', 'sent')`,
+			now.UnixMilli(), messageID, endpoint)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return firstOf(err, alerts.ErrNotFound)
+		}
+		return nil
+	})
+}
+
+func firstOf(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// testScan is how many of the latest events are looked through for some that would
+// have reached an endpoint.
+const testScan = 2_000
+
+// TestFire queues up to n webhooks of real past events that the endpoint's areas
+// would have brought, the newest; if there are none, of whatever happened last. They
+// are marked as tests and have no number. It returns their webhook-ids.
+func (s *Store) TestFire(ctx context.Context, endpoint int64, n int, now time.Time, write alerts.HookWriter) (ids []string, err error) {
+	n = min(max(n, 1), alerts.MaxTestEvents)
+	events, err := s.pastEvents(ctx, endpoint, n)
+	if err != nil {
+		return nil, fmt.Errorf("look for past events: %w", err)
+	}
+	err = s.changingEndpoint(ctx, endpoint, "send a test", func(tx *sql.Tx, e *alerts.Endpoint) error {
+		if e.State != alerts.EndpointActive {
+			return alerts.ErrConflict
+		}
+		if ok, err := allow(ctx, tx, alerts.Pings(endpoint, now)); err != nil {
+			return err
+		} else if !ok {
+			return alerts.ErrTooMany
+		}
+		var deliveries []alerts.HookDelivery
+		for _, event := range slices.Backward(events) {
+			body, err := write(alerts.HookNews{Endpoint: e, Event: &event.Event, InArea: event.inArea, Subscriptions: event.subscriptions, Test: true})
+			if err != nil {
+				return err
+			}
+			d := alerts.HookDelivery{EndpointID: endpoint, MessageID: alerts.NewHookID(now), Type: alerts.HookType(event.Type), Body: body}
+			deliveries, ids = append(deliveries, d), append(ids, d.MessageID)
+		}
+		return s.queueHooks(ctx, tx, deliveries, now)
+	})
+	return ids, err
+}
+
+// A pastEvent is an event as an endpoint's areas see it today.
+type pastEvent struct {
+	alerts.Event
+	inArea        bool
+	subscriptions []int64
+}
+
+// pastEvents returns the newest events that an endpoint's areas would have brought,
+// or the newest of all.
+func (s *Store) pastEvents(ctx context.Context, endpoint int64, n int) (found []pastEvent, err error) {
+	subs, err := s.EndpointAreas(ctx, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	grounds := make([]*alerts.Ground, len(subs))
+	for i := range subs {
+		subs[i].Current.From, subs[i].Current.To = -1, alerts.Forever
+		if grounds[i], err = alerts.NewGround(&subs[i].Current.Area); err != nil {
+			return nil, err
+		}
+	}
+	events, err := collect(ctx, s.read, func(rows *sql.Rows) (e alerts.Event, err error) { return e, scanEvent(rows, &e) },
+		`SELECT `+eventColumns+` FROM event e JOIN application a ON a.id = e.application_id
+		WHERE e.state IN ('live', 'silenced') AND NOT a.hidden AND e.type NOT IN ('removed', 'recalled') AND NOT `+recalled+` ORDER BY e.id DESC LIMIT $1`, testScan)
+	if err != nil {
+		return nil, err
+	}
+	for i := range events {
+		candidate, err := alerts.NewCandidate(&events[i])
+		if err != nil {
+			return nil, err
+		}
+		p := pastEvent{Event: events[i]}
+		for j := range subs {
+			if alerts.Decide(&subs[j].Current, grounds[j], candidate) == alerts.Wanted {
+				p.inArea, p.subscriptions = true, append(p.subscriptions, subs[j].ID)
+			}
+		}
+		if p.inArea {
+			if found = append(found, p); len(found) == n {
+				return found, nil
+			}
+		}
+	}
+	if len(found) == 0 {
+		for _, e := range events[:min(n, len(events))] {
+			found = append(found, pastEvent{Event: e})
+		}
+	}
+	return found, nil
+}
