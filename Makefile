@@ -56,6 +56,10 @@ bench: ## measure; PostGIS is compared with when it is installed
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . ./geo/... ./alerts/compose
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./alerts/ingest ./alerts/match ./alerts/deliver
 
+.PHONY: torture
+torture: ## kill the program and break its database over and over (KILLS=1000 times on each engine; hours)
+	CGO_ENABLED=0 $(GO) test ./cmd/sitenotice/torture -v -timeout 24h -kills $${KILLS:-1000}
+
 .PHONY: fuzz
 fuzz: ## fuzz every target for a short while (FUZZTIME=10s each)
 	@for package in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

@@ -1,7 +1,10 @@
 package store
 
 import (
+	sqldriver "database/sql/driver"
 	"errors"
+	"io"
+	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	driver "modernc.org/sqlite"
@@ -43,9 +46,21 @@ func Hint(err error) string {
 			return "the PostgreSQL server is stopping or starting: try again in a minute"
 		}
 	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
+	if Away(err) {
 		return "PostgreSQL does not answer: is it running, and is the address in --db right?"
 	}
 	return ""
+}
+
+// Away reports whether err comes of a PostgreSQL server that is not there at the
+// moment: it does not answer, starts, stops, or has broken the connection off. What
+// it refuses (a password, a name) is another matter.
+func Away(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code[:2] == "57"
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sqldriver.ErrBadConn)
 }

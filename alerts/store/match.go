@@ -236,6 +236,7 @@ func (s *Store) AddMatches(ctx context.Context, matches []alerts.Match) error {
 		if err := s.addMatches(ctx, batch); err != nil {
 			return fmt.Errorf("enter %d matches in the ledger: %w", len(batch), err)
 		}
+		step("after")
 	}
 	return nil
 }

@@ -71,6 +71,7 @@ func (s *Store) Engine() string { return s.dialect.engine }
 
 // Migrate brings the schema up to date and returns how many files were applied.
 // Several processes may call it at once; one does the work and the others wait.
+// Where there is nothing to do nobody waits for anybody.
 func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	files, err := fs.Sub(migrations.Files, s.dialect.engine)
 	if err != nil {
@@ -79,8 +80,17 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	// Files that were written side by side may arrive in another order than their
 	// numbers; none builds on another's.
 	options := []goose.ProviderOption{goose.WithAllowOutofOrder(true)}
+	if s.Ping(ctx) == nil { // there is a schema, so asking what it lacks makes nothing
+		provider, err := goose.NewProvider(s.dialect.goose, s.write, files, options...)
+		if err != nil {
+			return 0, fmt.Errorf("migrate: %w", err)
+		}
+		if pending, err := provider.HasPending(ctx); err == nil && !pending {
+			return 0, nil
+		}
+	}
 	if s.dialect.engine == "postgres" {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // asked for every second, for five minutes
 		if err != nil {
 			return 0, err
 		}
@@ -128,6 +138,8 @@ func (s *Store) inTx(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := fn(tx); err != nil {
 		return err
 	}
+	step("before")
+	defer step("after")
 	return tx.Commit()
 }
 

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/sitenotice/sitenotice/alerts/store"
 )
 
 type serveCommand struct {
@@ -18,7 +21,7 @@ type serveCommand struct {
 
 // Run serves until it is interrupted; then it finishes what is under way.
 func (c *serveCommand) Run(ctx context.Context, cfg *Config, std streams) error {
-	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
+	s, err := patiently(ctx, cfg, cfg.log(std.err))
 	if err != nil {
 		return err
 	}
@@ -42,6 +45,27 @@ func (c *serveCommand) Run(ctx context.Context, cfg *Config, std streams) error 
 		return fmt.Errorf("listen on %s: %w; name another address with --listen", cfg.Listen, err)
 	}
 	return s.serve(ctx, listener)
+}
+
+// patience is how long a service that starts waits for its database, which may be
+// starting too.
+const patience = 2 * time.Minute
+
+// patiently makes the service, and while PostgreSQL is away tries again.
+func patiently(ctx context.Context, cfg *Config, log *slog.Logger) (*service, error) {
+	last := time.Now().Add(patience)
+	for rest := time.Second; ; rest = min(2*rest, 10*time.Second) {
+		s, err := newService(ctx, cfg, log, nil)
+		if err == nil || !store.Away(err) || !time.Now().Before(last) {
+			return s, err
+		}
+		log.Warn("the database does not answer; it will be tried again", "in", rest, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(rest):
+		}
+	}
 }
 
 // serve answers requests until ctx ends, and then lets those under way finish.

@@ -48,7 +48,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s = &service{cfg: cfg, log: log, postcodes: table, now: time.Now}
+	s = &service{cfg: cfg, log: log, postcodes: table, now: clock}
 	if s.store, err = cfg.openStore(ctx, true); err != nil {
 		return nil, err
 	}

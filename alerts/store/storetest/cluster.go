@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -30,67 +32,178 @@ var cluster = sync.OnceValues(func() (string, error) {
 	return start()
 })
 
-// start makes a cluster in a temporary folder and runs it on a socket there, as
-// the child of a small shell that watches this process through a pipe: when the
-// test process ends, however it ends, the pipe closes, and the watcher stops the
-// server and removes the folder.
+// A Cluster is a PostgreSQL server of a test's own, in a temporary folder, that
+// answers on a socket there.
+type Cluster struct {
+	DSN string // of its maintenance database
+
+	bin, dir string
+	as       *syscall.Credential
+	held     *os.File  // the pipe whose closing stops the server
+	watcher  *exec.Cmd // its parent
+}
+
+// start makes a cluster and runs it until the test process ends.
 func start() (string, error) {
-	bin, err := binaries()
+	c, err := newCluster("fsync=off", "full_page_writes=off")
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("/tmp", "sitenotice-pg-") // short: a socket's path may have 107 bytes
-	if err != nil {
-		return "", err
-	}
-	as, name, err := owner(dir)
-	if err != nil {
-		return "", err
-	}
-	folder := filepath.Join(dir, "db")
-	command := func(program string, args ...string) *exec.Cmd {
-		c := exec.Command(filepath.Join(bin, program), args...)
-		c.Dir = dir
-		c.Env = append(os.Environ(), "LC_ALL=C", "HOME="+dir)
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setpgid: true}
-		return c
-	}
-	if out, err := command("initdb", "-D", folder, "-U", name, "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	alive, held, err := os.Pipe()
-	if err != nil {
-		return "", err
-	}
-	var log bytes.Buffer
-	server := command("postgres", "-D", folder, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "max_connections=200", "-c", "shared_buffers=256MB", "-c", "max_wal_size=2GB", "-c", "log_min_messages=fatal")
-	watcher := command("")
-	watcher.Path = "/bin/sh"
-	watcher.Args = append([]string{"sh", "-c", `dir=$1; shift; "$@" & cat; kill -QUIT $! 2>/dev/null; wait $!; cd /; rm -rf "$dir"`, "watcher", dir}, server.Args...)
-	watcher.Stdin, watcher.Stdout, watcher.Stderr = alive, &log, &log
-	if err := watcher.Start(); err != nil {
-		return "", fmt.Errorf("start postgres: %w", err)
-	}
-	alive.Close()
-	watched = append(watched, held)
-	for range 300 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		err = exec.CommandContext(ctx, filepath.Join(bin, "pg_isready"), "-q", "-h", dir).Run()
-		cancel()
-		if err == nil {
-			return (&url.URL{Scheme: "postgres", User: url.User(name), Path: "/postgres", RawQuery: url.Values{"host": {dir}}.Encode()}).String(), nil
-		}
-		<-time.After(100 * time.Millisecond) // another process's start can be waited for in no other way
-	}
-	held.Close()
-	watcher.Wait()
-	return "", fmt.Errorf("postgres did not answer within 30 seconds\n%s", log.String())
+	watched = c
+	return c.DSN, nil
 }
 
 // watched keeps open the pipe whose closing tells the watcher that this process is
 // gone.
-var watched []*os.File
+var watched *Cluster
+
+// NewCluster starts a server that a test may stop, restart and pause; it is removed
+// when the test ends.
+func NewCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c, err := newCluster()
+	if err != nil {
+		t.Fatalf("start a PostgreSQL for the test: %v", err)
+	}
+	t.Cleanup(func() {
+		c.Resume(t)
+		c.Crash(t)
+		os.RemoveAll(c.dir)
+	})
+	return c
+}
+
+func newCluster(settings ...string) (*Cluster, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{bin: bin}
+	if c.dir, err = os.MkdirTemp("/tmp", "sitenotice-pg-"); err != nil { // short: a socket's path may have 107 bytes
+		return nil, err
+	}
+	as, name, err := owner(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	c.as = as
+	c.DSN = (&url.URL{Scheme: "postgres", User: url.User(name), Path: "/postgres", RawQuery: url.Values{"host": {c.dir}}.Encode()}).String()
+	if out, err := c.command("initdb", "-D", c.folder(), "-U", name, "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	settings = append([]string{"listen_addresses=", "unix_socket_directories=" + c.dir, "max_connections=200", "shared_buffers=256MB", "max_wal_size=2GB", "log_min_messages=fatal"}, settings...)
+	conf, err := os.OpenFile(filepath.Join(c.folder(), "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		fmt.Fprintf(conf, "%s = '%s'\n", name, value)
+	}
+	if err := conf.Close(); err != nil {
+		return nil, err
+	}
+	return c, c.launch()
+}
+
+func (c *Cluster) folder() string { return filepath.Join(c.dir, "db") }
+
+// Socket is the file on which the server answers.
+func (c *Cluster) Socket() string { return filepath.Join(c.dir, ".s.PGSQL.5432") }
+
+func (c *Cluster) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(c.bin, program), args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+c.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as, Setpgid: true}
+	return cmd
+}
+
+// launch runs the server as the child of a small shell that watches this process
+// through a pipe: when the test process ends, however it ends, the pipe closes, and
+// the watcher stops the server and removes the folder.
+func (c *Cluster) launch() error {
+	alive, held, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	var log bytes.Buffer
+	c.watcher = c.command("")
+	c.watcher.Path = "/bin/sh"
+	c.watcher.Args = []string{"sh", "-c", `dir=$1; shift; "$@" & cat; kill -QUIT $! 2>/dev/null; wait $!; cd /; [ -e "$dir/crashed" ] || rm -rf "$dir"`,
+		"watcher", c.dir, filepath.Join(c.bin, "postgres"), "-D", c.folder()}
+	c.watcher.Stdin, c.watcher.Stdout, c.watcher.Stderr = alive, &log, &log
+	if err := c.watcher.Start(); err != nil {
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	alive.Close()
+	c.held = held
+	for range 300 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err = exec.CommandContext(ctx, filepath.Join(c.bin, "pg_isready"), "-q", "-h", c.dir).Run()
+		cancel()
+		if err == nil {
+			return nil
+		}
+		<-time.After(100 * time.Millisecond) // another process's start can be waited for in no other way
+	}
+	held.Close()
+	c.watcher.Wait()
+	return fmt.Errorf("postgres did not answer within 30 seconds\n%s", log.String())
+}
+
+// Crash stops the server as "pg_ctl stop -m immediate" does: nothing is finished.
+func (c *Cluster) Crash(t testing.TB) {
+	t.Helper()
+	if c.held == nil {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(c.dir, "crashed"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.held.Close()
+	c.held = nil
+	_ = c.watcher.Wait() // its status is that of the server, which did not end well
+}
+
+// Start runs the server again after a crash.
+func (c *Cluster) Start(t testing.TB) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(c.dir, "crashed")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.launch(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pause stops the server in its tracks: connections stay open, nothing answers.
+func (c *Cluster) Pause(t testing.TB) { c.signal(t, syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (c *Cluster) Resume(t testing.TB) { c.signal(t, syscall.SIGCONT) }
+
+// signal sends a signal to the server and to all of its processes, which are in
+// groups of their own.
+func (c *Cluster) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.folder(), "postmaster.pid"))
+	if err != nil {
+		return // it does not run
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	master, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Kill(master, s) // first, so that it starts no other
+	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", first).Output()
+	for _, field := range strings.Fields(string(out)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+}
 
 // binaries finds PostgreSQL's server programs.
 func binaries() (string, error) {
