@@ -3,150 +3,136 @@ package feed
 import (
 	"cmp"
 	"errors"
-	"fmt"
+	"hash/maphash"
 	"io"
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/sitenotice/sitenotice/alerts"
 )
 
-// A Report says what is in a source and what is wrong with it, before anything is
-// stored.
-type Report struct {
-	Feed       string         `json:"feed"`
-	Adapter    string         `json:"adapter"`
-	Rows       int            `json:"rows"`
-	Good       int            `json:"good"`
-	Faulty     int            `json:"faulty"`     // rows that would be left out
-	Duplicates int            `json:"duplicates"` // rows whose key occurred before
-	Located    int            `json:"located"`
-	Boundaries int            `json:"boundaries"` // located by the site's own outline
-	Misplaced  int            `json:"misplaced"`  // with coordinates that are no place in the United Kingdom
-	Deadlines  int            `json:"deadlines"`  // with a published end of comments
-	Earliest   alerts.Date    `json:"earliest"`   // received
-	Latest     alerts.Date    `json:"latest"`
-	Codes      []CodeUse      `json:"codes"`
-	Characters []CharacterUse `json:"characters"` // unusual ones: a sign that the encoding is wrong
-	Faults     []alerts.Fault `json:"faults"`     // the first MaxFaults
-	Broken     string         `json:"broken"`     // why it could not be read to its end; empty when it was
-}
-
-// MaxFaults is how many faults a report lists, and a run keeps; all are counted.
-const MaxFaults = 1000
-
-// A CodeUse is one code of the council, how often it occurs and what it is taken
-// to mean.
-type CodeUse struct {
-	Field   string `json:"field"` // kind, status or decision
-	Code    string `json:"code"`
-	Meaning string `json:"meaning"`
-	Mapped  bool   `json:"mapped"`
-	Count   int    `json:"count"`
-}
-
-// A CharacterUse is a character that English text rarely has, how often it occurs
-// and where for example.
-type CharacterUse struct {
-	Character string `json:"character"`
-	Count     int    `json:"count"`
-	Example   string `json:"example"` // the word
-}
-
 // usualCharacters are those beyond ASCII that English, Welsh and planning text have.
-const usualCharacters = "£€§©®°±²³µ·º¼½¾×÷ÀÁÂÄÇÈÉÊËÌÍÎÏÑÒÓÔÖÙÚÛÜàáâäãåæçèéêëìíîïñòóôöøùúûüýÿŵŷŴŶ–—‘’“”•…™⅓⅔⅛⅜⅝⅞≤≥−"
+const usualCharacters = "\u00a0£€§©®°±²³µ·º¼½¾×÷ÀÁÂÄÇÈÉÊËÌÍÎÏÑÒÓÔÖÙÚÛÜàáâäãåæçèéêëìíîïñòóôöøùúûüýÿŵŷŴŶ–—‘’“”•…™⅓⅔⅛⅜⅝⅞≤≥−"
 
-// words counts the unusual characters of a text.
-func (r *Report) words(text string) {
-	for _, c := range text {
-		if c < 0x7f || strings.ContainsRune(usualCharacters, c) {
-			continue
-		}
-		i := slices.IndexFunc(r.Characters, func(u CharacterUse) bool { return u.Character == string(c) })
-		if i < 0 {
-			if len(r.Characters) == 50 {
-				continue
-			}
-			i = len(r.Characters)
-			example := ""
-			for word := range strings.FieldsSeq(text) {
-				if example == "" && strings.ContainsRune(word, c) {
-					example = alerts.Line(word, 40)
-				}
-			}
-			r.Characters = append(r.Characters, CharacterUse{Character: string(c), Example: example})
-		}
-		r.Characters[i].Count++
+// unusual reports whether a character is one that a wrong encoding, or a broken
+// export, leaves behind.
+func unusual(c rune) bool {
+	if c < ' ' {
+		return c != '\t' && c != '\n' && c != '\r'
 	}
+	return c >= 0x7f && !strings.ContainsRune(usualCharacters, c)
 }
 
-// Unmapped lists the codes that the declaration does not know.
-func (r *Report) Unmapped() []CodeUse {
-	return slices.DeleteFunc(slices.Clone(r.Codes), func(u CodeUse) bool { return u.Mapped })
+// What a report keeps in memory, whatever the file holds.
+const (
+	maxCharacters = 50
+	maxCodes      = 1_000
+	maxKeys       = 2_000_000 // rows whose repetition is noticed
+)
+
+// A Reporter makes a report of rows, which [Declaration.Read] yields.
+type Reporter struct {
+	report alerts.Report
+	texts  []string // columns in which words stand
+	seen   map[uint64]struct{}
+	seed   maphash.Seed
+	uses   map[Code]*alerts.CodeUse
 }
 
-// Check reads a source as [Declaration.Read] does and reports on it. A source
-// that is broken gives a report that says so, not an error.
-func (d *Declaration) Check(adapter string, source io.Reader) (*Report, error) {
+// NewReporter returns one for what the adapter of that name reads.
+func (d *Declaration) NewReporter(adapter string) (*Reporter, error) {
 	a, err := d.Adapter(adapter)
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Feed: d.Feed, Adapter: a.Name}
-	seen := map[string]bool{}
-	uses := map[Code]*CodeUse{}
-	err = d.Read(a.Name, source, func(row Row) error {
-		report.add(row, seen, uses)
-		return nil
-	})
-	var b *BrokenError
-	if errors.As(err, &b) {
-		report.Broken = b.Problem
-	} else if err != nil {
-		return nil, err
+	r := &Reporter{report: alerts.Report{Feed: d.Feed, Adapter: a.Name}, seen: map[uint64]struct{}{}, seed: maphash.MakeSeed(), uses: map[Code]*alerts.CodeUse{}}
+	for _, field := range []string{"description", "address"} {
+		r.texts = append(r.texts, parseExpression(a.Columns[field]).columns()...)
 	}
-	for _, use := range uses {
-		report.Codes = append(report.Codes, *use)
-	}
-	slices.SortFunc(report.Codes, func(a, b CodeUse) int {
-		return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code))
-	})
-	return report, nil
+	return r, nil
 }
 
-func (r *Report) add(row Row, seen map[string]bool, uses map[Code]*CodeUse) {
-	r.Rows++
+// Check reads a source as [Declaration.Read] does and reports on it. A source
+// that is broken gives a report that says so, not an error.
+func (d *Declaration) Check(adapter string, source io.Reader) (*alerts.Report, error) {
+	r, err := d.NewReporter(adapter)
+	if err != nil {
+		return nil, err
+	}
+	err = d.Read(adapter, source, func(row Row) error {
+		r.Add(&row)
+		return nil
+	})
+	return r.Report(err)
+}
+
+// Report returns the report once everything was read; end is what the reading
+// returned. An end that is no fault of the source is returned.
+func (r *Reporter) Report(end error) (*alerts.Report, error) {
+	var b *BrokenError
+	if errors.As(end, &b) {
+		r.report.Broken = b.Problem
+	} else if end != nil {
+		return nil, end
+	}
+	for _, use := range r.uses {
+		r.report.Codes = append(r.report.Codes, *use)
+	}
+	slices.SortFunc(r.report.Codes, func(a, b alerts.CodeUse) int {
+		return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Code, b.Code))
+	})
+	return &r.report, nil
+}
+
+// Add takes a row that was read.
+func (r *Reporter) Add(row *Row) {
+	n := &r.report
+	n.Rows++
+	for _, column := range r.texts { // as they stand there: what is unusual is left out of what is kept
+		r.words(row.cells.cell(column))
+	}
 	if len(row.Faults) > 0 {
-		r.Faulty++
-		r.Faults = append(r.Faults, row.Faults[:min(len(row.Faults), MaxFaults-len(r.Faults))]...)
+		n.Faulty++
+		n.Faults = append(n.Faults, row.Faults[:min(len(row.Faults), alerts.MaxFaults-len(n.Faults))]...)
 		return
 	}
-	r.Good++
-	if seen[row.Record.SourceKey] {
-		r.Duplicates++
+	n.Good++
+	key := maphash.String(r.seed, row.Record.SourceKey)
+	if _, twice := r.seen[key]; twice {
+		n.Duplicates++
+	} else if len(r.seen) < maxKeys {
+		r.seen[key] = struct{}{}
 	}
-	seen[row.Record.SourceKey] = true
 	d := &row.Record.Details
-	r.words(d.Description)
-	r.words(d.Address)
 	if d.Site.Located() {
-		r.Located++
+		n.Located++
 	}
 	if d.Site.Method == alerts.MethodBoundary {
-		r.Boundaries++
+		n.Boundaries++
 	}
 	if row.Misplaced {
-		r.Misplaced++
+		n.Misplaced++
+	}
+	if row.Astray {
+		n.Astray++
 	}
 	if d.CommentsUntil != "" {
-		r.Deadlines++
+		n.Deadlines++
 	}
 	if d.Received != "" {
-		if r.Earliest == "" || d.Received < r.Earliest {
-			r.Earliest = d.Received
+		if n.Earliest == "" || d.Received < n.Earliest {
+			n.Earliest = d.Received
 		}
-		r.Latest = max(r.Latest, d.Received)
+		n.Latest = max(n.Latest, d.Received)
 	}
+	r.codes(row)
+}
+
+// codes counts the codes of a good row.
+func (r *Reporter) codes(row *Row) {
+	d := &row.Record.Details
 	status := string(d.Status)
 	if d.Decision != "" && d.DecisionRaw == "" {
 		status += " " + string(d.Decision)
@@ -165,74 +151,41 @@ func (r *Report) add(row Row, seen map[string]bool, uses map[Code]*CodeUse) {
 			continue
 		}
 		code := Code{c.field, c.raw}
-		use := uses[code]
+		use := r.uses[code]
 		if use == nil {
-			use = &CodeUse{Field: c.field, Code: c.raw, Meaning: c.meaning, Mapped: !slices.Contains(row.Unmapped, code)}
-			uses[code] = use
+			if len(r.uses) == maxCodes {
+				continue
+			}
+			use = &alerts.CodeUse{Field: c.field, Code: alerts.Line(c.raw, 200), Meaning: c.meaning, Mapped: !slices.Contains(row.Unmapped, code)}
+			r.uses[code] = use
 		}
 		use.Count++
 	}
 }
 
-// String writes the report for a terminal.
-func (r *Report) String() string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	share := func(n int) string {
-		if r.Good == 0 {
-			return "0"
+// words counts the unusual characters of a text.
+func (r *Reporter) words(text string) {
+	if !strings.ContainsFunc(text, unusual) {
+		return
+	}
+	for _, c := range norm.NFC.String(text) { // an accent that stands by itself is usual enough
+		if !unusual(c) {
+			continue
 		}
-		if n == r.Good {
-			return "all"
+		i := slices.IndexFunc(r.report.Characters, func(u alerts.CharacterUse) bool { return u.Character == string(c) })
+		if i < 0 {
+			if len(r.report.Characters) == maxCharacters {
+				continue
+			}
+			i = len(r.report.Characters)
+			example := ""
+			for word := range strings.FieldsSeq(text) {
+				if example == "" && strings.ContainsRune(word, c) {
+					example = alerts.Line(word, 40)
+				}
+			}
+			r.report.Characters = append(r.report.Characters, alerts.CharacterUse{Character: string(c), Example: example})
 		}
-		return fmt.Sprintf("%d (%d %%)", n, n*100/r.Good)
+		r.report.Characters[i].Count++
 	}
-	line("%s, read as %s", r.Feed, r.Adapter)
-	if r.Broken != "" {
-		line("  NOT WHOLE: %s", r.Broken)
-	}
-	line("  rows            %s", alerts.Thousands(r.Rows))
-	if r.Faulty > 0 {
-		line("  with a fault    %d (they would be left out)", r.Faulty)
-	}
-	if r.Duplicates > 0 {
-		line("  repeated        %d (the last one counts)", r.Duplicates)
-	}
-	line("  located         %s", share(r.Located))
-	line("  with a boundary %s", share(r.Boundaries))
-	if r.Misplaced > 0 {
-		line("  misplaced       %d (outside the United Kingdom; taken as without a position)", r.Misplaced)
-	}
-	line("  with a deadline %s", share(r.Deadlines))
-	if r.Earliest != "" {
-		line("  received        %s to %s", r.Earliest, r.Latest)
-	}
-	field := ""
-	for _, use := range r.Codes {
-		if use.Field != field {
-			field = use.Field
-			line("%s codes", field)
-		}
-		if use.Mapped {
-			line("  %-12s %5d  %s", use.Code, use.Count, use.Meaning)
-		} else {
-			line("  %-12s %5d  NOT MAPPED", use.Code, use.Count)
-		}
-	}
-	if len(r.Characters) > 0 {
-		line("unusual characters: is the encoding right?")
-		for _, u := range r.Characters[:min(len(r.Characters), 10)] {
-			line("  %-12s %5d  as in %s", fmt.Sprintf("%s U+%04X", u.Character, []rune(u.Character)[0]), u.Count, u.Example)
-		}
-	}
-	if len(r.Faults) > 0 {
-		line("faults")
-		for _, f := range r.Faults[:min(len(r.Faults), 20)] {
-			line("  line %d, %s: %s: %q", f.Line, f.Column, f.Reason, f.Value)
-		}
-		if more := r.Faulty - 20; more > 0 {
-			line("  … and more; --json lists up to %d", MaxFaults)
-		}
-	}
-	return b.String()
 }

@@ -36,6 +36,8 @@ type Declaration struct {
 	URL         string      `yaml:"url,omitempty"`          // of the first adapter, when that is taken over
 	Adapters    []Adapter   `yaml:"adapters,omitempty"`
 	Codes       Codes       `yaml:"codes,omitempty"`
+
+	written []byte // as [Declare] wrote it, before what it takes over
 }
 
 // Authority names a planning authority of a feed.

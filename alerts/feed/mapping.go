@@ -171,7 +171,7 @@ func (m *mapping) row(line int, c cells) Row {
 		}
 	}
 	m.codes(c, &row)
-	site, problem := m.site(c)
+	site, problem := m.site(c, &row)
 	if problem != nil {
 		fault(problem.Column, problem.Value, problem.Reason)
 	}
@@ -322,19 +322,36 @@ func anyCRS(x, y float64) (geo.Point, bool) {
 
 // site returns where the row says the application is: its boundary, else its
 // point. Coordinates that are no place in the United Kingdom leave it unlocated.
-func (m *mapping) site(c cells) (alerts.Site, *alerts.Fault) {
+//
+// It notes in the row what is odd about the position.
+func (m *mapping) site(c cells, row *Row) (alerts.Site, *alerts.Fault) {
+	point, problem := m.point(c, row)
+	outline := func(text string) (alerts.Site, bool) {
+		site, box, ok := boundary(text)
+		row.Astray = ok && point.Located() && !box.Grow(astrayBeyond).Contains(point.Point())
+		return site, ok
+	}
 	if m.adapter.Format == "geojson" {
-		if site, ok := boundary(c.cell(geometryColumn)); ok {
+		if site, ok := outline(c.cell(geometryColumn)); ok {
 			return site, nil
 		}
 	}
 	if from := m.columns["boundary"]; from != nil {
 		for _, name := range from.columns() { // the first that is a place, not the first that is filled
-			if site, ok := boundary(strings.TrimSpace(c.cell(name))); ok {
+			if site, ok := outline(strings.TrimSpace(c.cell(name))); ok {
 				return site, nil
 			}
 		}
 	}
+	return point, problem
+}
+
+// astrayBeyond is how far, in metres, a point may be from the outline that it should
+// be in. London's data has them half a kilometre away.
+const astrayBeyond = 100
+
+// point returns where the row's coordinates are.
+func (m *mapping) point(c cells, row *Row) (alerts.Site, *alerts.Fault) {
 	for _, pair := range pairs {
 		columnX, columnY := m.columns[pair.x], m.columns[pair.y]
 		xs, ys := m.value(c, columnX), m.value(c, columnY)
@@ -348,6 +365,11 @@ func (m *mapping) site(c cells) (alerts.Site, *alerts.Fault) {
 		y, err := coordinate(ys)
 		if err != nil {
 			return alerts.Site{}, &alerts.Fault{Column: columnY.name(), Value: ys, Reason: err.Error()}
+		}
+		if pair.x != "lon" && x != y { // of degrees, it can be seen
+			if p, ok := pair.point(y, x, m.adapter.CRS); ok {
+				row.Turned = p
+			}
 		}
 		if p, ok := pair.point(x, y, m.adapter.CRS); ok {
 			return plotted(p), nil
@@ -370,10 +392,11 @@ func plotted(p geo.Point) alerts.Site {
 	return alerts.Site{Lon: p.Lon, Lat: p.Lat, Method: alerts.MethodPoint, Uncertainty: alerts.DefaultUncertainty[alerts.MethodPoint]}
 }
 
-// boundary reads a site given as GeoJSON or WKT in longitude and latitude.
-func boundary(text string) (alerts.Site, bool) {
+// boundary reads a site given as GeoJSON or WKT in longitude and latitude, and the box
+// around it.
+func boundary(text string) (alerts.Site, geo.Box, bool) {
 	if text == "" || text == "null" {
-		return alerts.Site{}, false
+		return alerts.Site{}, geo.Box{}, false
 	}
 	decode := geo.DecodeWKT
 	site := alerts.Site{Method: alerts.MethodBoundary}
@@ -382,20 +405,21 @@ func boundary(text string) (alerts.Site, bool) {
 		g, err = geo.DecodeGeoJSON([]byte(text))
 	}
 	if err != nil || geo.Bounds(g).Empty() {
-		return alerts.Site{}, false
+		return alerts.Site{}, geo.Box{}, false
 	}
 	centre := geo.Centre(g)
 	if !geo.InUK(centre) {
-		return alerts.Site{}, false
+		return alerts.Site{}, geo.Box{}, false
 	}
 	site.Lon, site.Lat = centre.Lon, centre.Lat
-	if box := geo.Bounds(g); box.MinLon == box.MaxLon && box.MinLat == box.MaxLat {
-		return plotted(centre), true
+	box := geo.Bounds(g)
+	if box.MinLon == box.MaxLon && box.MinLat == box.MaxLat {
+		return plotted(centre), box, true
 	}
 	if site.Shape, err = geo.EncodeWKB(g); err != nil {
-		return alerts.Site{}, false
+		return alerts.Site{}, geo.Box{}, false
 	}
-	return site, true
+	return site, box, true
 }
 
 func coordinate(s string) (float64, error) {

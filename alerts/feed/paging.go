@@ -173,7 +173,7 @@ func (w *Walk) Read(answer io.Reader, yield func(Row) error) error {
 		return w.read(answer, yield)
 	}
 	p := page{aside: map[string]any{}}
-	r, closer, err := open(answer)
+	r, in, closer, err := open(answer)
 	if err != nil {
 		return err
 	}
@@ -187,6 +187,7 @@ func (w *Walk) Read(answer io.Reader, yield func(Row) error) error {
 		err = readObjects(r, anyDocument, p.aside, nil)
 	} else {
 		err = readObjects(r, path, p.aside, func(_ int, object map[string]any) error {
+			in.next()
 			w.rows++
 			p.rows++
 			p.last = object

@@ -2,12 +2,15 @@ package feed
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
 )
 
 // A Row is one row of a source: the record it makes, or what is wrong with it.
@@ -17,6 +20,12 @@ type Row struct {
 	Faults    []alerts.Fault // when there are any, the record is not to be used
 	Unmapped  []Code         // codes that the declaration does not know
 	Misplaced bool           // it has coordinates, but they are no place in the United Kingdom
+	Astray    bool           // it has an outline, which counts, and a point far from it
+
+	// Turned is where the application is if easting and northing have changed places;
+	// the zero Point when that is no place either. Only who knows where the authority
+	// is can tell.
+	Turned geo.Point
 
 	cells cells // as they stand in the source, while the row is being looked at
 }
@@ -65,13 +74,17 @@ func (d *Declaration) Read(name string, source io.Reader, yield func(Row) error)
 	if err != nil {
 		return err
 	}
-	r, closer, err := open(source)
+	r, in, closer, err := open(source)
 	if err != nil {
 		return err
 	}
 	defer closer()
+	if a.Format == "xlsx" || a.Format == "tables" || a.Format == "yaml" { // read whole, with limits of their own
+		in.record = math.MaxInt64
+	}
 	var mine error // what yield returned, to be told apart from faults of the source
 	err = formats[a.Format](a, r, func(line int, c cells) error {
+		in.next()
 		row := m.row(line, c)
 		row.cells = c
 		mine = yield(row)
@@ -87,26 +100,75 @@ func (d *Declaration) Read(name string, source io.Reader, yield func(Row) error)
 	return broken("the source breaks off: %v", err)
 }
 
+// Limits of what is unpacked from a source, and of one record of it: what makes up
+// its rows in memory.
+const (
+	maxUnpacked = 4 << 30
+	maxRecord   = 8 << 20
+)
+
+// A bounded source fails when it is endless, or one record of it is: a quotation that
+// nobody closed, or a few bytes of compressed data that stand for a thousand million.
+type bounded struct {
+	from   io.Reader
+	left   int64 // bytes that may still be read,
+	record int64 // and of the record that is being read
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.from.Read(p)
+	b.left -= int64(n)
+	if b.record != math.MaxInt64 {
+		b.record -= int64(n)
+	}
+	switch {
+	case b.left < 0:
+		return n, broken("the source unpacks to more than a feed may be")
+	case b.record < 0:
+		return n, broken("a record is longer than %d MB: is a quotation mark or a bracket not closed?", maxRecord>>20)
+	}
+	return n, err
+}
+
+// next says that another record begins.
+func (b *bounded) next() {
+	if b.record != math.MaxInt64 {
+		b.record = maxRecord
+	}
+}
+
 // open unpacks a source that is compressed and refuses what is plainly no data.
-func open(source io.Reader) (r *bufio.Reader, closer func() error, err error) {
+func open(source io.Reader) (r *bufio.Reader, in *bounded, closer func() error, err error) {
 	closer = func() error { return nil }
-	r = bufio.NewReaderSize(source, 64<<10)
+	in = &bounded{from: source, left: maxUnpacked, record: maxRecord}
+	r = bufio.NewReaderSize(in, 64<<10)
 	if start, _ := r.Peek(2); len(start) == 2 && start[0] == 0x1f && start[1] == 0x8b {
-		z, err := gzip.NewReader(r)
+		packed := bufio.NewReaderSize(source, 64<<10)
+		z, err := gzip.NewReader(io.MultiReader(bytes.NewReader(peeked(r)), packed))
 		if err != nil {
-			return nil, nil, broken("the compressed data cannot be unpacked: %v", err)
+			return nil, nil, nil, broken("the compressed data cannot be unpacked: %v", err)
 		}
 		closer = z.Close
-		r = bufio.NewReaderSize(z, 64<<10)
+		in.from = z
+		r = bufio.NewReaderSize(in, 64<<10)
 	}
 	start, err := r.Peek(512)
+	var b *BrokenError
 	switch {
 	case len(start) == 0 && errors.Is(err, io.EOF):
-		return nil, nil, broken("the source is empty")
+		return nil, nil, nil, broken("the source is empty")
+	case len(start) == 0 && errors.As(err, &b):
+		return nil, nil, nil, err
 	case len(start) == 0:
-		return nil, nil, broken("the source cannot be read: %v", err)
+		return nil, nil, nil, broken("the source cannot be read: %v", err)
 	case looksLikeHTML(start):
-		return nil, nil, broken("the source is a web page instead of data: perhaps an error, a log-in or a captcha page")
+		return nil, nil, nil, broken("the source is a web page instead of data: perhaps an error, a log-in or a captcha page")
 	}
-	return r, closer, nil
+	return r, in, closer, nil
+}
+
+// peeked returns what a reader has taken in.
+func peeked(r *bufio.Reader) []byte {
+	start, _ := r.Peek(r.Buffered())
+	return start
 }

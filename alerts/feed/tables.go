@@ -3,6 +3,7 @@ package feed
 import (
 	"archive/zip"
 	"bufio"
+	"io"
 	"maps"
 	"path"
 	"slices"
@@ -59,11 +60,11 @@ func readTables(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error
 		}
 		j.rows[name] = rows
 	}
-	entry, err := openEntry(archive, main)
+	entry, closer, err := openEntry(archive, main, maxUnpacked)
 	if err != nil {
 		return err
 	}
-	defer entry.Close()
+	defer closer.Close()
 	plain := *a
 	plain.Columns = map[string]string{} // those of the list itself must be there
 	for field, text := range a.Columns {
@@ -77,36 +78,41 @@ func readTables(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error
 		}
 	}
 	return readCSV(&plain, bufio.NewReader(entry), func(line int, c cells) error {
+		entry.next()
 		return yield(line, joined{c, &j})
 	})
 }
 
-func openEntry(archive *zip.Reader, name string) (*limitedEntry, error) {
+// openEntry opens a file of an archive, of which at most so many bytes may be read.
+func openEntry(archive *zip.Reader, name string, most int64) (*bounded, io.Closer, error) {
 	var names []string
 	for _, f := range archive.File {
 		if path.Base(f.Name) != name || strings.HasPrefix(f.Name, "__MACOSX") {
 			names = append(names, path.Base(f.Name))
 			continue
 		}
-		if f.UncompressedSize64 > maxUnpacked {
-			return nil, broken("%s is larger than a feed may be", name)
+		if f.UncompressedSize64 > uint64(most) {
+			return nil, nil, broken("%s is larger than %d MB", name, most>>20)
 		}
 		r, err := f.Open()
 		if err != nil {
-			return nil, broken("%s cannot be unpacked: %v", name, err)
+			return nil, nil, broken("%s cannot be unpacked: %v", name, err)
 		}
-		return &limitedEntry{r, maxUnpacked}, nil
+		return &bounded{r, most, maxRecord}, r, nil
 	}
-	return nil, broken("the archive has no %s; it has %s", name, excerpt(names))
+	return nil, nil, broken("the archive has no %s; it has %s", name, excerpt(names))
 }
+
+// maxSecondary is the most bytes of a table that is held in memory.
+const maxSecondary = 128 << 20
 
 // readSecondary reads a table by its key.
 func readSecondary(a *Adapter, archive *zip.Reader, t Table) (map[string]map[string]string, error) {
-	entry, err := openEntry(archive, t.File)
+	entry, closer, err := openEntry(archive, t.File, maxSecondary)
 	if err != nil {
 		return nil, err
 	}
-	defer entry.Close()
+	defer closer.Close()
 	columns := map[string]string{"reference": t.Key}
 	wanted := map[string]bool{}
 	for name, other := range a.Tables {
@@ -133,6 +139,7 @@ func readSecondary(a *Adapter, archive *zip.Reader, t Table) (map[string]map[str
 	latest := map[string]string{} // the greatest date so far, by key
 	plain := Adapter{Format: "csv", Encoding: a.Encoding, Columns: columns}
 	err = readCSV(&plain, bufio.NewReader(entry), func(_ int, c cells) error {
+		entry.next()
 		key := fold(clean(c.cell(t.Key)))
 		row := rows[key]
 		if row == nil {
@@ -181,22 +188,3 @@ func (r joined) cell(column string) string {
 	}
 	return r.cells.cell(column)
 }
-
-// A limitedEntry fails when an archive's entry is longer than it says.
-type limitedEntry struct {
-	inner interface {
-		Read([]byte) (int, error)
-		Close() error
-	}
-	left int64
-}
-
-func (l *limitedEntry) Read(p []byte) (int, error) {
-	n, err := l.inner.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return n, broken("the archive unpacks to more than a feed may be")
-	}
-	return n, err
-}
-
-func (l *limitedEntry) Close() error { return l.inner.Close() }

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"io"
 	"os"
-
-	"github.com/xuri/excelize/v2"
 )
 
 // readXLSX reads a sheet of a workbook, the first one unless the adapter names it
@@ -17,9 +15,9 @@ func readXLSX(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) 
 		return err
 	}
 	defer file.Close()
-	book, err := excelize.OpenReader(file, excelize.Options{RawCellValue: true, UnzipSizeLimit: maxUnpacked, UnzipXMLSizeLimit: 16 << 20})
+	book, err := openWorkbook(file)
 	if err != nil {
-		return broken("the workbook cannot be opened: %v", err)
+		return err
 	}
 	defer book.Close()
 	sheet := a.Records
@@ -48,8 +46,9 @@ func readXLSX(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) 
 	}, func(s string) string { return s }, true, yield)
 }
 
-// maxUnpacked is the most bytes of what a zipped source holds.
-const maxUnpacked = 1 << 30
+// maxWorkbook is the most bytes that a workbook unpacks to. A spreadsheet has at most
+// 1,048,576 rows.
+const maxWorkbook = 1 << 30
 
 // spool writes a source to a temporary file, for formats that are read out of
 // order. Closing the file removes it.

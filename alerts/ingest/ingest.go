@@ -28,6 +28,7 @@ type Store interface {
 	LastFull(ctx context.Context, feedID int64, adapter string) (int64, error)
 	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
 	JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error
+	Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time) ([]alerts.Event, error)
 	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error
 	FinishRun(ctx context.Context, r alerts.Run, etag, lastModified string, now time.Time) (alerts.Run, error)
 	Held(ctx context.Context, f alerts.Feed, now time.Time, yield func([]alerts.Event) error) error
@@ -91,18 +92,17 @@ func (s *Stage) Run(ctx context.Context) (Result, error) {
 		if ctx.Err() != nil {
 			return result, ctx.Err()
 		}
-		if f.Paused || f.Schedule == "" {
-			continue
+		if !f.Paused && f.Schedule != "" {
+			run, ran, err := s.runDue(ctx, f)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("feed %s: %w", f.Slug, err))
+			}
+			if ran {
+				result.Runs++
+				result.Events += run.Events
+			}
 		}
-		run, ran, err := s.runDue(ctx, f)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("feed %s: %w", f.Slug, err))
-			continue
-		}
-		if ran {
-			result.Runs++
-			result.Events += run.Events
-		}
+		// Also of a feed that is paused, handed over by hand or broken: people wait all the same.
 		if err := s.closingWhileHeld(ctx, f); err != nil {
 			errs = append(errs, fmt.Errorf("feed %s: %w", f.Slug, err))
 		}

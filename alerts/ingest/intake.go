@@ -26,6 +26,12 @@ type intake struct {
 	faults []alerts.Fault
 	kept   int // faults stored
 	survey *feed.Surveyor
+
+	outside  int // rows with a position that is not in their authority
+	lookedUp int // rows whose position was looked up
+
+	// rehearse takes what would be staged, when nothing is to be stored; else nil.
+	rehearse func(rows []alerts.Staged) error
 }
 
 func newIntake(ctx context.Context, s *Stage, run alerts.Run, a *feed.Adapter) (in *intake, err error) {
@@ -42,15 +48,21 @@ func (in *intake) add(ctx context.Context, row feed.Row) error {
 	in.survey.Add(&row)
 	if len(row.Faults) > 0 {
 		in.counts.Quarantined++
-		if room := feed.MaxFaults - in.kept - len(in.faults); room > 0 {
+		if room := alerts.MaxFaults - in.kept - len(in.faults); room > 0 {
 			in.faults = append(in.faults, row.Faults[:min(room, len(row.Faults))]...)
 		}
 		return nil
 	}
 	r := row.Record
 	r.FeedID = in.run.FeedID
-	if err := in.place(ctx, &r); err != nil {
+	if err := in.place(ctx, &r, row.Turned); err != nil {
 		return err
+	}
+	switch given, is := row.Record.Details.Site.Located(), r.Details.Site; {
+	case given && !is.Given():
+		in.outside++
+	case is.Located() && !is.Given():
+		in.lookedUp++
 	}
 	if !r.Details.Site.Located() {
 		in.counts.Unlocated++
@@ -72,9 +84,10 @@ func (in *intake) add(ctx context.Context, row feed.Row) error {
 }
 
 // place fills in what the feed leaves open. A position that the feed gives counts
-// unless it is outside its authority; else the property's number has one, else the
-// postcode in the address. The ward follows from the position.
-func (in *intake) place(ctx context.Context, r *alerts.Record) error {
+// unless it is outside its authority; else where it is with its axes the other way
+// round; else the property's number has one, else the postcode in the address. The
+// ward follows from the position.
+func (in *intake) place(ctx context.Context, r *alerts.Record, turned geo.Point) error {
 	if in.places == nil {
 		return nil
 	}
@@ -87,6 +100,9 @@ func (in *intake) place(ctx context.Context, r *alerts.Record) error {
 			d.Site = alerts.Site{Lon: at.Lon, Lat: at.Lat, Method: method, Uncertainty: alerts.DefaultUncertainty[method]}
 			r.Supplied |= alerts.FieldSite
 		}
+	}
+	if turned != (geo.Point{}) {
+		found(turned, alerts.MethodPoint)
 	}
 	if !d.Site.Located() && d.UPRN != "" {
 		at, ok, err := in.places.Property(ctx, d.UPRN)
@@ -116,7 +132,7 @@ func (in *intake) place(ctx context.Context, r *alerts.Record) error {
 
 // flush compares the batch with what is stored and stages what differs.
 func (in *intake) flush(ctx context.Context) error {
-	if len(in.faults) > 0 {
+	if len(in.faults) > 0 && in.rehearse == nil {
 		if err := in.stage.Store.Quarantine(ctx, in.run, in.kept, in.faults); err != nil {
 			return err
 		}
@@ -161,6 +177,9 @@ func (in *intake) flush(ctx context.Context) error {
 	}
 	clear(in.index)
 	in.rows = in.rows[:0]
+	if in.rehearse != nil {
+		return in.rehearse(fresh)
+	}
 	if len(fresh) == 0 {
 		return in.stage.Store.HoldRun(ctx, in.run, in.stage.Now().Add(in.stage.lease()))
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -66,6 +67,30 @@ func (s *Store) netNews(ctx context.Context, q querier, ids []int64, f alerts.Fe
 		}
 	}
 	return out, nil
+}
+
+// Rehearse returns the events that applying staged rows of a run would write, and
+// changes nothing. Those of applications that would be new have no id.
+func (s *Store) Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time) (events []alerts.Event, err error) {
+	rehearsed := errors.New("rehearsed")
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		b := &batch{store: s, tx: tx, run: r, feed: f, now: now, telling: alerts.Telling{Silent: r.Silent, Today: alerts.DateOf(now), HorizonDays: f.HorizonDays}}
+		if err := b.load(ctx, rows); err != nil {
+			return err
+		}
+		for i := range rows {
+			b.apply(&rows[i])
+		}
+		for _, n := range b.news {
+			n.Event.ApplicationID = n.application.ID
+			events = append(events, n.Event)
+		}
+		return rehearsed
+	})
+	if !errors.Is(err, rehearsed) {
+		return nil, fmt.Errorf("rehearse the feed %s: %w", f.Slug, err)
+	}
+	return events, nil
 }
 
 // Release tells what was held back of a feed, each application once by its net

@@ -380,7 +380,7 @@ func (c *feedRelease) Run(ctx context.Context, cfg *Config, std streams) error {
 		return printJSON(std.out, p)
 	}
 	fmt.Fprintf(std.out, "%s tell %s people about %s applications; %s of them are over %d days old.\n",
-		map[bool]string{false: "A release would", true: "This will"}[c.Yes], alerts.Thousands(p.People), alerts.Thousands(p.Applications), alerts.Thousands(p.Old), oldDays)
+		map[bool]string{false: "A release would", true: "This will"}[c.Yes], alerts.Thousands(p.People), alerts.Thousands(p.Applications), alerts.Thousands(p.Old), alerts.OldDays)
 	if !c.Yes {
 		fmt.Fprintf(std.out, "Release them with: sitenotice feed release %s --yes\nSilence them with:  sitenotice feed discard %s\n", c.Feed, c.Feed)
 		return nil

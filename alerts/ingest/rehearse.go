@@ -1,0 +1,73 @@
+package ingest
+
+import (
+	"context"
+	"io"
+
+	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/feed"
+)
+
+// Rehearse reports on a file as importing it into the feed now would read it, and
+// stores nothing. The events that it would tell go to tell, as they would be written,
+// but with no application's id where that is new.
+func (s *Stage) Rehearse(ctx context.Context, f alerts.Feed, data io.Reader, o Options, tell func(events []alerts.Event) error) (*alerts.Report, error) {
+	d, err := feed.Parse(f.Declaration)
+	if err != nil {
+		return nil, err
+	}
+	adapter, err := d.Adapter(o.Adapter)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Encode(adapter.Name, o.Encoding); err != nil {
+		return nil, err
+	}
+	reporter, err := d.NewReporter(adapter.Name)
+	if err != nil {
+		return nil, err
+	}
+	run := alerts.Run{FeedID: f.ID, Feed: f.Slug, Adapter: adapter.Name, Silent: o.Silent || f.FirstImport()}
+	in, err := newIntake(ctx, s, run, adapter)
+	if err != nil {
+		return nil, err
+	}
+	in.rehearse = func(rows []alerts.Staged) error {
+		if run.Silent {
+			return nil
+		}
+		for len(rows) > 0 {
+			n := min(len(rows), applyBatch)
+			events, err := s.Store.Rehearse(ctx, run, f, rows[:n], s.Now())
+			if err != nil {
+				return err
+			}
+			if err := tell(events); err != nil {
+				return err
+			}
+			rows = rows[n:]
+		}
+		return nil
+	}
+	end := d.Read(adapter.Name, data, func(row feed.Row) error {
+		reporter.Add(&row)
+		return in.add(ctx, row)
+	})
+	report, err := reporter.Report(end)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.flush(ctx); err != nil {
+		return nil, err
+	}
+	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
+	if err != nil {
+		return nil, err
+	}
+	run.Counts = in.counts
+	report.Verdict, report.Reason = alerts.Judge(run, report.Broken, history)
+	report.Outside, report.LookedUp = in.outside, in.lookedUp
+	report.New, report.Changed, report.Unchanged = in.counts.New, in.counts.Changed, in.counts.Unchanged
+	report.Tells = &alerts.Reach{Silent: run.Silent}
+	return report, nil
+}
