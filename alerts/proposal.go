@@ -21,8 +21,9 @@ type Proposal struct {
 
 // A ColumnSample is a column of a file and a few cells of it.
 type ColumnSample struct {
-	Name  string
-	Cells []string
+	Name   string
+	Cells  []string
+	Layout string // of its dates, if it holds any
 }
 
 // A FieldChoice says in which column one field stands, as an expression of a

@@ -70,9 +70,12 @@ func classify(err error) (status int, text string) {
 }
 
 // page turns a handler into an http.Handler that tells errors as pages.
-func (s *Server) page(h handler) http.Handler {
+func (s *Server) page(h handler) http.Handler { return s.within(maxTime, h) }
+
+// within is page with another limit of its time.
+func (s *Server) within(limit time.Duration, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
 		r = r.WithContext(ctx)
 		if err := h(w, r); err != nil {
@@ -155,6 +158,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			most = api.MaxUpload
 		case r.URL.Path == mailEventsPath:
 			most = maxMailEvents
+		case r.Method == http.MethodPost && r.URL.Path == checkPath:
+			most = api.MaxUpload + maxBody // the fields beside the file
+		case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, checkPath):
+			most = maxCheckForm
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		inner.ServeHTTP(w, r)

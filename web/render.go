@@ -105,6 +105,7 @@ func loadTemplates() map[string]*template.Template {
 		"kinds":    func() []kindGroup { return kindGroups },
 		"capital":  alerts.Capital,
 		"roleName": func(r alerts.Role) string { return roleWords[r] },
+		"sentence": ended,
 		"areaName": alerts.AreaWords,
 		"wish":     func(f signUpForm, id string) wishFields { return wishFields{f, id} },
 	}
@@ -139,24 +140,25 @@ type frame struct {
 	Contact     string
 	Attribution []string
 	Private     bool     // kept out of search engines
+	Councils    bool     // there are pages for councils
 	Styles      []string // addresses, besides the site's own
 	Scripts     []string // addresses, in order; only pages with a map have any
 }
 
 // private are the pages that are one person's own, or whose address is secret.
-var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin"}
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin", "/feeds/check/"}
 
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
-	f := frame{Title: title, Page: page, Mailbox: s.Mailbox, Contact: s.Contact}
+	f := frame{Title: title, Page: page, Mailbox: s.Mailbox, Contact: s.Contact, Councils: s.API != nil && s.Files != nil}
 	if s.Postcodes != nil {
 		f.Attribution = s.Postcodes.Attribution()
 	}
 	for _, p := range private {
 		f.Private = f.Private || strings.HasPrefix(r.URL.Path, p)
 	}
-	f.Private = f.Private || status >= 400
+	f.Private = f.Private || status >= 400 || r.Method == http.MethodPost // what somebody sent is theirs
 	if page, ok := page.(mapped); ok && page.Mapped() && hasMap() {
 		f.Styles = append(f.Styles, assets[mapStyle].address)
 		for _, name := range mapScripts {

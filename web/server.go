@@ -56,6 +56,9 @@ type Store interface {
 	CoverageWishes(ctx context.Context, recipient int64) ([]string, error)
 	Consents(ctx context.Context, recipient int64) ([]alerts.Consent, error)
 
+	Feeds(ctx context.Context) ([]alerts.Feed, error)
+	Allow(ctx context.Context, a alerts.Allowance) (bool, error)
+
 	CapturedMail(ctx context.Context, limit int) ([]alerts.Captured, error)
 	CapturedMessage(ctx context.Context, id int64) (alerts.Captured, error)
 	Ping(ctx context.Context) error
@@ -122,6 +125,9 @@ type Server struct {
 	// MailEvents takes what a mail service reports of mails, as it signed it;
 	// nil when none reports. alerts.ErrBadToken: the signature is not the service's.
 	MailEvents func(ctx context.Context, signature, timestamp string, body []byte) error
+
+	Files   Files  // looks into councils' files; nil, or API nil, for no such pages
+	Uploads string // folder in which such files wait for the next step
 }
 
 // Handler returns all pages.
@@ -214,6 +220,18 @@ func (s *Server) Handler() http.Handler {
 	}
 	if s.API != nil {
 		s.API.Register(r)
+	}
+	if s.API != nil && s.Files != nil {
+		d := newDesk(s)
+		get(checkPath, d.show)
+		files := func(path string, limit time.Duration, h handler) {
+			r.Handle(path, s.within(limit, h)).Methods(http.MethodPost)
+		}
+		files(checkPath, takeTime, d.take)
+		files(checkPath+"/columns", checkTime, d.step(d.again))
+		files(checkPath+"/fixes", checkTime, d.step(d.fixes))
+		files(checkPath+"/declaration", checkTime, d.step(d.declaration))
+		files(checkPath+"/import", takeTime, d.step(d.importFile))
 	}
 	get("/assets/{file}", s.asset)
 	get("/favicon.ico", s.favicon)

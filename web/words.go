@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -85,3 +86,11 @@ func kindOf(d *alerts.Details) string {
 
 // sincos is of an angle in degrees.
 func sincos(degrees float64) (sin, cos float64) { return math.Sincos(degrees * math.Pi / 180) }
+
+// ended ends a text with a full stop, unless it has an end of its own.
+func ended(s string) string {
+	if s == "" || strings.ContainsRune(".?!…", []rune(s)[len([]rune(s))-1]) {
+		return s
+	}
+	return s + "."
+}

@@ -158,7 +158,7 @@ var layouts = []string{time.DateOnly, "iso", "02/01/2006", "2/1/2006", "02/01/06
 func Layouts() []string { return append(slices.Clone(layouts), "excel") }
 
 // guessLayout finds the way in which all dates of a column are written. With cells
-// that no way fits it takes the one that fits most, if that is most of them.
+// that no way fits it takes the one that fits most, if that is three in five of them.
 func guessLayout(cells []string, format string) (string, bool) {
 	if len(cells) == 0 {
 		return "", false
@@ -179,7 +179,7 @@ func guessLayout(cells []string, format string) (string, bool) {
 			best, most = layout, n
 		}
 	}
-	return best, most*10 >= len(cells)*8
+	return best, most*5 >= len(cells)*3
 }
 
 // A hint says what a code means whose text holds all of some words.

@@ -38,7 +38,11 @@ func Propose(file func() (io.ReadCloser, error), said alerts.Proposal) (*alerts.
 	}
 	p.Format, p.Encoding, p.Records = a.Format, a.Encoding, a.Records
 	for _, c := range columns.columns {
-		p.Columns = append(p.Columns, alerts.ColumnSample{Name: c.name, Cells: fewCells(c.cells)})
+		layout, dates := guessLayout(c.cells, p.Format)
+		if !dates {
+			layout = ""
+		}
+		p.Columns = append(p.Columns, alerts.ColumnSample{Name: c.name, Cells: fewCells(c.cells), Layout: layout})
 	}
 	if known, err := knownForm(file, a); err != nil {
 		return nil, err

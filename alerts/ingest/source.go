@@ -62,6 +62,7 @@ type Fetcher struct {
 
 	MaxBytes int64         // of one answer; 0 for DefaultMaxBytes
 	Timeout  time.Duration // of one answer, body included; 0 for DefaultTimeout
+	Attempts int           // how often to ask; 0 for five times
 	Now      func() time.Time
 	Sleep    func(ctx context.Context, d time.Duration) error // nil waits by the clock
 
@@ -107,7 +108,7 @@ func (f *Fetcher) Open(ctx context.Context, r feed.Request, known Answer) (Answe
 		if wait == 0 {
 			wait = time.Duration(float64(firstBackoff<<attempt) * (0.5 + rand.Float64()))
 		}
-		if attempt == attempts-1 || wait > longestWait {
+		if attempt == cmp.Or(f.Attempts, attempts)-1 || wait > longestWait {
 			return answer, err
 		}
 		if err := f.sleep(ctx, wait); err != nil {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
@@ -12,7 +15,7 @@ import (
 	"github.com/sitenotice/sitenotice/web/api"
 )
 
-// handover reads files that councils hand over by program.
+// handover reads files that councils hand over, by program or on a page.
 type handover struct{ *service }
 
 // open finds the feed and the adapter that a program names.
@@ -31,12 +34,18 @@ func (h handover) open(ctx context.Context, slug, adapter string) (alerts.Feed, 
 	return f, d, nil
 }
 
-func (h handover) Check(ctx context.Context, slug, adapter string, file io.Reader) (any, error) {
-	_, d, err := h.open(ctx, slug, adapter)
+func (h handover) Check(ctx context.Context, slug, adapter string, file io.Reader) (*alerts.Report, error) {
+	f, _, err := h.open(ctx, slug, adapter)
 	if err != nil {
 		return nil, err
 	}
-	return d.Check(adapter, file)
+	report, err := h.rehearse(ctx, f, file, ingest.Options{Adapter: adapter})
+	if err != nil {
+		return nil, err
+	}
+	shown := report.Tells.ForTheUploader()
+	report.Tells = &shown
+	return report, nil
 }
 
 func (h handover) Fixes(ctx context.Context, slug, adapter string, file io.Reader, to io.Writer) error {
@@ -55,12 +64,68 @@ func (h handover) Import(ctx context.Context, slug, adapter string, file io.Read
 	if err != nil {
 		return alerts.Run{}, nil, err
 	}
-	run, err := h.ingest.Import(ctx, f, file, ingest.Options{Adapter: adapter, Source: "handed over by a program"})
+	run, err := h.ingest.Import(ctx, f, file, ingest.Options{Adapter: adapter, Source: "handed over by the council"})
 	if err != nil {
 		return run, nil, err
 	}
 	faults, err := h.store.Quarantined(ctx, run.ID, faultsShown)
 	return run, faults, err
+}
+
+func (h handover) AdapterFor(ctx context.Context, slug, name string) (string, error) {
+	_, d, err := h.open(ctx, slug, "")
+	if err != nil {
+		return "", err
+	}
+	return adapterFor(d, "", name), nil
+}
+
+// fileError makes a fault of a file one that its sender is told.
+func fileError(err error) error {
+	var broken *feed.BrokenError
+	var refused *ingest.SourceError
+	switch {
+	case errors.As(err, &broken):
+		return &api.FileError{Problem: broken.Problem}
+	case errors.As(err, &refused):
+		return &api.FileError{Problem: refused.Problem} // what lies beneath may name addresses within
+	}
+	return err
+}
+
+func (h handover) Propose(file func() (io.ReadCloser, error), said alerts.Proposal) (*alerts.Proposal, error) {
+	p, err := feed.Propose(file, said)
+	return p, fileError(err)
+}
+
+func (h handover) Try(p *alerts.Proposal, file io.Reader) (*alerts.Report, error) {
+	return feed.Try(p, file)
+}
+
+func (h handover) TryFixes(p *alerts.Proposal, file io.Reader, to io.Writer) error {
+	d, err := feed.Declare(p)
+	if err != nil {
+		return err
+	}
+	return d.Fixes("", file, to)
+}
+
+func (h handover) Declaration(p *alerts.Proposal) ([]byte, error) {
+	d, err := feed.Declare(p)
+	if err != nil {
+		return nil, err
+	}
+	return d.Written(p.Codes), nil
+}
+
+func (h handover) Layouts() []string              { return feed.Layouts() }
+func (h handover) Meanings(field string) []string { return feed.Meanings(field) }
+
+// Fetch opens an address that somebody typed: a public one, asked once.
+func (h handover) Fetch(ctx context.Context, address string, most int64) (io.ReadCloser, error) {
+	f := &ingest.Fetcher{Client: h.strange, Guarded: h.strange, Contact: cmp.Or(h.cfg.Contact, h.cfg.BaseURL), MaxBytes: most, Timeout: time.Minute, Attempts: 1}
+	answer, err := f.Open(ctx, feed.Request{Method: http.MethodGet, URL: address}, ingest.Answer{})
+	return answer.Body, fileError(err)
 }
 
 type feedToken struct {

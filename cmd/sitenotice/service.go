@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type service struct {
 	now       func() time.Time
 	inbound   alerts.Inbound
 	events    *deliver.SendGridEvents // nil unless SendGrid reports to us
+	strange   *http.Client // for addresses that strangers type
 
 	ingest  *ingest.Stage
 	match   *match.Stage
@@ -48,7 +50,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s = &service{cfg: cfg, log: log, postcodes: table, now: clock}
+	s = &service{cfg: cfg, log: log, postcodes: table, now: clock, strange: guarded()}
 	if s.store, err = cfg.openStore(ctx, true); err != nil {
 		return nil, err
 	}
@@ -147,6 +149,7 @@ func (s *service) pages() (http.Handler, error) {
 	}
 	server := &web.Server{
 		API:   &api.API{Store: s.store, Feeds: handover{s}, Now: s.now, Log: s.log},
+		Files: handover{s}, Uploads: filepath.Join(s.cfg.Data, "uploads"),
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
 		Tiles: s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit,

@@ -28,8 +28,9 @@ type Store interface {
 // Feeds reads files that councils hand over. It returns alerts.ErrConflict when the
 // feed is being read already, and a *FileError for a file that cannot be used.
 type Feeds interface {
-	// Check says what is in a file and what is wrong with it, for JSON; nothing is stored.
-	Check(ctx context.Context, feed, adapter string, file io.Reader) (any, error)
+	// Check says what is in a file, what is wrong with it, and what importing it would
+	// send; nothing is stored.
+	Check(ctx context.Context, feed, adapter string, file io.Reader) (*alerts.Report, error)
 	// Fixes writes the rows of a file that have a fault, as CSV; nothing is stored.
 	Fixes(ctx context.Context, feed, adapter string, file io.Reader, to io.Writer) error
 	// Import reads a file into the feed.
@@ -76,16 +77,25 @@ func problem(w http.ResponseWriter, status int, detail string) {
 	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
 }
 
-// authorized reports whether a request has the feed's token. It takes as long for a
-// feed that does not exist.
-func (a *API) authorized(r *http.Request, feed string) (bool, error) {
-	hash, err := a.Store.FeedTokenHash(r.Context(), feed)
+// Authorized reports whether a token is the feed's. It takes as long for a feed that
+// does not exist.
+func (a *API) Authorized(ctx context.Context, feed, token string) (bool, error) {
+	return a.StillAuthorized(ctx, feed, alerts.HashSecret(strings.TrimSpace(token)))
+}
+
+// StillAuthorized reports whether a token of which the hash was kept is the feed's.
+func (a *API) StillAuthorized(ctx context.Context, feed, tokenHash string) (bool, error) {
+	hash, err := a.Store.FeedTokenHash(ctx, feed)
 	if err != nil {
 		return false, err
 	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	got := alerts.HashSecret(strings.TrimSpace(token))
-	return subtle.ConstantTimeCompare([]byte(got), []byte(hash)) == 1 && ok && hash != "", nil
+	return subtle.ConstantTimeCompare([]byte(tokenHash), []byte(hash)) == 1 && hash != "", nil
+}
+
+// Allowed counts a file that is handed over for a feed; false when that was too often
+// in this hour. Only those who have the token are counted: nobody else can use it up.
+func (a *API) Allowed(ctx context.Context, feed string) (bool, error) {
+	return a.Store.Allow(ctx, alerts.Allowance{Key: "import:" + alerts.Line(feed, 100), Period: a.Now().UTC().Format("2006-01-02T15"), Limit: uploadsPerHour})
 }
 
 // importFile reads a council's file into its feed, or with dry_run=1 says what is in
@@ -111,15 +121,15 @@ func (a *API) importFile(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *API) upload(w http.ResponseWriter, r *http.Request, feed string) error {
-	if ok, err := a.authorized(r, feed); err != nil {
+	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if ok, err := a.Authorized(r.Context(), feed, token); err != nil {
 		return err
-	} else if !ok {
+	} else if !ok || !bearer {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sitenotice"`)
 		problem(w, http.StatusUnauthorized, "The feed's token is missing or wrong. Send it as: Authorization: Bearer TOKEN")
 		return nil
 	}
-	// Only those who have the token are counted: nobody else can use it up, and nobody can guess it.
-	ok, err := a.Store.Allow(r.Context(), alerts.Allowance{Key: "import:" + alerts.Line(feed, 100), Period: a.Now().UTC().Format("2006-01-02T15"), Limit: uploadsPerHour})
+	ok, err := a.Allowed(r.Context(), feed)
 	if err != nil {
 		return err
 	}
