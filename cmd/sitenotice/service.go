@@ -36,7 +36,7 @@ type service struct {
 	now       func() time.Time
 	inbound   alerts.Inbound
 	events    *deliver.SendGridEvents // nil unless SendGrid reports to us
-	strange   *http.Client // for addresses that strangers type
+	strange   *http.Client            // for addresses that strangers type
 
 	ingest  *ingest.Stage
 	match   *match.Stage
