@@ -82,10 +82,11 @@ type news struct {
 // An application in a batch, with all its records.
 type application struct {
 	alerts.Application
-	records []ranked // in order of precedence
-	isNew   bool
-	held    bool // it has events that wait for a release
-	touched bool
+	records  []ranked // in order of precedence
+	isNew    bool
+	redacted alerts.Redaction
+	held     bool // it has events that wait for a release
+	touched  bool
 }
 
 // A ranked record knows where it stands among the records of its application.
@@ -167,8 +168,8 @@ func (b *batch) applications(ctx context.Context, ids []int64) (map[int64]*appli
 	in := `IN (SELECT ` + b.store.dialect.intValue + ` FROM json_each($1))`
 	found, err := collect(ctx, b.tx, func(rows *sql.Rows) (*application, error) {
 		a := &application{}
-		return a, rows.Scan(&a.ID, &a.Authority, &a.Version, &a.Hidden, &a.FirstSeen, &a.UpdatedAt, asJSON[alerts.Details]{&a.Details})
-	}, `SELECT id, authority, version, hidden, first_seen, updated_at, details FROM application WHERE id `+in+` ORDER BY id`+b.store.dialect.forUpdate, list(ids))
+		return a, rows.Scan(&a.ID, &a.Authority, &a.Version, &a.Hidden, &a.FirstSeen, &a.UpdatedAt, asJSON[alerts.Details]{&a.Details}, &a.redacted)
+	}, `SELECT id, authority, version, hidden, first_seen, updated_at, details, redacted FROM application WHERE id `+in+` ORDER BY id`+b.store.dialect.forUpdate, list(ids))
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +223,7 @@ func (b *batch) apply(row *alerts.Staged) {
 		a.touched = true
 		b.touched = append(b.touched, a)
 	}
+	row.Details = a.redacted.Apply(row.Details)
 	a.put(ranked{Record: row.Record, precedence: b.feed.Precedence, runID: b.run.ID, hash: row.Hash, changed: true})
 
 	records := make([]alerts.Record, len(a.records))

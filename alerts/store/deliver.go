@@ -83,6 +83,15 @@ func (s *Store) claimDeliveries(ctx context.Context, tx *sql.Tx, sender string, 
 	if err != nil {
 		return nil, false, err
 	}
+	redacted, err := s.tellingRedacted(ctx, tx, due)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, id := range redacted {
+		if !slices.Contains(hidden, id) {
+			hidden = append(hidden, id)
+		}
+	}
 	for id, why := range unwanted {
 		if err := cancelDelivery(ctx, tx, id, why); err != nil {
 			return nil, false, err
@@ -170,6 +179,18 @@ func (s *Store) tellingHidden(ctx context.Context, tx *sql.Tx, ids []int64) ([]i
 			WHERE e.seq IN (SELECT seq FROM match WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))) AND (a.hidden AND e.type <> 'removed' OR `+recalled+`))`, list(ids), list(ids))
 }
 
+// tellingRedacted returns which of the deliveries were written before an
+// application that they tell of was redacted. Mostly none was, which is soon seen.
+func (s *Store) tellingRedacted(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
+	redacted, err := collect(ctx, tx, scanInt, `SELECT id FROM application WHERE redacted_at > 0 AND redacted_at >= (SELECT min(created_at) FROM delivery WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)))`, list(ids))
+	if err != nil || len(redacted) == 0 {
+		return nil, err
+	}
+	return collect(ctx, tx, scanInt, `SELECT DISTINCT m.delivery_id FROM match m JOIN delivery d ON d.id = m.delivery_id
+		WHERE m.delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND d.kind = 'alert'
+		AND EXISTS (SELECT 1 FROM event e JOIN application a ON a.id = e.application_id WHERE e.seq = m.seq AND e.type <> 'removed' AND a.redacted_at > d.created_at)`, list(ids))
+}
+
 func cancelDelivery(ctx context.Context, tx *sql.Tx, id int64, why string) error {
 	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'cancelled', error = $1, subject = '', text = '', html = '', headers = '[]' WHERE id = $2 AND state = 'queued'`, why, id)
 	return err
@@ -183,7 +204,7 @@ func closeMatches(ctx context.Context, tx *sql.Tx, delivery int64, why string) e
 
 // recompose cancels a delivery; what it told is owed again, and due at once.
 func (s *Store) recompose(ctx context.Context, tx *sql.Tx, id, now int64) error {
-	if err := cancelDelivery(ctx, tx, id, "an application in it was hidden; written anew without it"); err != nil {
+	if err := cancelDelivery(ctx, tx, id, "an application in it was hidden or redacted; written anew without that"); err != nil {
 		return err
 	}
 	return s.oweAgain(ctx, tx, id, func(alerts.Cadence) int64 { return now }, "WHERE due.next_at > excluded.next_at")

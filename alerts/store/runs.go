@@ -134,6 +134,9 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, u
 		if err := holdRun(ctx, tx, r, until); err != nil {
 			return err
 		}
+		if err := s.redactStaged(ctx, tx, r.FeedID, rows); err != nil {
+			return err
+		}
 		values := make([][]any, len(rows))
 		for i := range rows {
 			row := &rows[i]

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/store"
@@ -41,11 +42,12 @@ type Config struct {
 	JSON         bool     `name:"json" help:"Print results as JSON."`
 	LogLevel     string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
-	SendgridKey       string         `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
-	SendgridEventsKey string         `name:"sendgrid-events-key" help:"Verification key of SendGrid's signed Event Webhook." hidden:""`
-	SendgridURL       string         `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
-	anyHost           bool           // the demo answers whatever host it is asked for
-	proposed          alerts.Cadence // what the sign-up form proposes; "" for the usual
+	SendgridKey       string           `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
+	SendgridEventsKey string           `name:"sendgrid-events-key" help:"Verification key of SendGrid's signed Event Webhook." hidden:""`
+	SendgridURL       string           `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
+	anyHost           bool             // the demo answers whatever host it is asked for
+	proposed          alerts.Cadence   // what the sign-up form proposes; "" for the usual
+	now               func() time.Time // the clock; nil for time.Now
 
 	Keys string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
 }
@@ -96,6 +98,14 @@ func (c *Config) validateTiles() error {
 		return usage("--tiles needs --tiles-credit: who is to be named for the pictures, for example \"© OpenStreetMap contributors\"")
 	}
 	return nil
+}
+
+// clock is the time, which tests set.
+func (c *Config) clock() time.Time {
+	if c.now != nil {
+		return c.now()
+	}
+	return time.Now()
 }
 
 // postgres reports whether the database is PostgreSQL.

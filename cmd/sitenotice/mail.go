@@ -5,17 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/deliver"
 )
 
 type mailCommand struct {
-	Receive mailReceiveCommand `cmd:"" help:"Read one message that arrived at the --inbound address from standard input: a bounce, a complaint, a wish to stop."`
+	Receive mailReceive `cmd:"" help:"Read one message that arrived at the --inbound address from standard input: a bounce, a complaint, a wish to stop."`
 }
 
-type mailReceiveCommand struct {
+type mailReceive struct {
 	Recipient []string `help:"Address in the message's envelope (\"$${recipient}\" of a Postfix pipe). Otherwise it is looked for in ORIGINAL_RECIPIENT, RECIPIENT and the header."`
 }
 
@@ -25,7 +24,7 @@ const tryAgain = 75
 
 // Run reads the message and does what it asks. Whatever it is, the status is 0,
 // so that nothing is ever bounced back, unless it has to be handed over again.
-func (c *mailReceiveCommand) Run(ctx context.Context, cfg *Config, std streams) error {
+func (c *mailReceive) Run(ctx context.Context, cfg *Config, std streams) error {
 	if cfg.Inbound == "" {
 		return &statusError{errors.New("name the address at which this mail arrives with --inbound, the same as for \"sitenotice serve\""), tryAgain}
 	}
@@ -57,7 +56,7 @@ func (c *mailReceiveCommand) Run(ctx context.Context, cfg *Config, std streams) 
 	case err != nil:
 		return later(err)
 	}
-	switch err := s.ReportMail(ctx, report, time.Now()); {
+	switch err := s.ReportMail(ctx, report, cfg.clock()); {
 	case errors.Is(err, alerts.ErrNotFound):
 		fmt.Fprintf(std.out, "Ignored: %v.\n", deliver.ErrNotOurs)
 	case err != nil:

@@ -37,18 +37,19 @@ type streams struct {
 type commands struct {
 	Config
 
-	Demo       demoCommand       `cmd:"" help:"Show everything with sample data: no network, no set-up, mail kept at /dev/mail."`
-	Serve      serveCommand      `cmd:"" help:"Run the pages, the schedule and the stages."`
-	Pass       passCommand       `cmd:"" help:"Make one pass of a stage and stop."`
-	Feed       feedCommand       `cmd:"" help:"Councils' feeds: list, add, check, import, run, release, discard, export."`
-	Postcodes  postcodesCommand  `cmd:"" help:"The postcode table: import, lookup."`
-	Boundaries boundariesCommand `cmd:"" help:"Where authorities, wards and properties are: import, list."`
-	Operators  operatorsCommand  `cmd:"" help:"Who may see the operator's pages: add, list, remove."`
-	Mail_      mailCommand       `cmd:"" name:"mail" help:"Mail that comes back: receive."`
-	Explain    explainCommand    `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
-	Audit      auditCommand      `cmd:"" help:"Ask the matching question again by brute force and compare."`
-	Migrate    migrateCommand    `cmd:"" help:"Bring the database up to date."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Demo         demoCommand         `cmd:"" help:"Show everything with sample data: no network, no set-up, mail kept at /dev/mail."`
+	Serve        serveCommand        `cmd:"" help:"Run the pages, the schedule and the stages."`
+	Pass         passCommand         `cmd:"" help:"Make one pass of a stage and stop."`
+	Feed         feedCommand         `cmd:"" help:"Councils' feeds: list, add, check, import, run, release, discard, export."`
+	Postcodes    postcodesCommand    `cmd:"" help:"The postcode table: import, lookup."`
+	Boundaries   boundariesCommand   `cmd:"" help:"Where authorities, wards and properties are: import, list."`
+	Operators    operatorsCommand    `cmd:"" help:"Who may see the operator's pages: add, list, remove."`
+	Applications applicationsCommand `cmd:"" help:"Single applications: redact, restore."`
+	Mail_        mailCommand         `cmd:"" name:"mail" help:"Mail that comes back: receive."`
+	Explain      explainCommand      `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
+	Audit        auditCommand        `cmd:"" help:"Ask the matching question again by brute force and compare."`
+	Migrate      migrateCommand      `cmd:"" help:"Bring the database up to date."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 // exit statuses, as documented in the README.

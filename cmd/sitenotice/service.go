@@ -51,6 +51,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 		return nil, err
 	}
 	s = &service{cfg: cfg, log: log, postcodes: table, now: clock, strange: guarded()}
+	s = &service{cfg: cfg, log: log, postcodes: table, now: cfg.clock}
 	if s.store, err = cfg.openStore(ctx, true); err != nil {
 		return nil, err
 	}
