@@ -22,6 +22,7 @@ type OwedMatch struct {
 	Latest         *Details // the case as its latest numbered event left it
 	Hidden         bool     // the case has been taken down
 	Told           bool     // of a correction: the subscription was told of the case before
+	FoundAt        int64    // unix ms at which a check found that it was missing; 0 when it was not
 }
 
 // A Composition is what becomes of what a recipient is owed. Matches in none of
@@ -66,6 +67,7 @@ type CaseNews struct {
 	Events        []*Event // to be told, in order
 	Subscriptions []int64  // that it concerns
 	Correction    bool     // it only corrects what was told before: it is elsewhere, or gone
+	FoundAt       int64    // unix ms at which a check found that somebody had been left out; 0 when nobody was
 }
 
 // Why matches are closed without being told.
@@ -300,6 +302,7 @@ func (c *composing) gather() {
 			n.Subscriptions = append(n.Subscriptions, m.SubscriptionID)
 		}
 		n.Correction = n.Correction && m.Correction
+		n.FoundAt = max(n.FoundAt, m.FoundAt)
 		served[m.SubscriptionID] = true
 	}
 	b := &c.out.Bulletin

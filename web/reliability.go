@@ -28,6 +28,7 @@ type feedHealth struct {
 	Rows      int                `json:"rows"`
 	LeftOut   int                `json:"rows_left_out"`
 	Codes     int                `json:"unmapped_codes"`
+	Timely    alerts.Timeliness  `json:"timeliness"` // of the authority's alerts
 }
 
 // StateWords says the state to a reader.
@@ -67,13 +68,17 @@ func (s *Server) healthOf(ctx context.Context, authorities []alerts.Coverage) ([
 	if err != nil {
 		return nil, err
 	}
+	timely, err := s.Store.Timeliness(ctx, slugs)
+	if err != nil {
+		return nil, err
+	}
 	now := s.Now()
 	out := []feedHealth{}
 	for _, a := range authorities {
 		for _, f := range feeds[a.Slug] {
 			h := alerts.HealthOf(histories[at[f.ID]], now)
 			one := feedHealth{Authority: a.Slug, Name: a.Name, Feed: f.Slug, State: h.State, Reason: h.Reason(), Every: alerts.EveryWords(h.Cadence),
-				Newest: h.Newest, Low: h.Band.Low, High: h.Band.High, Learned: h.BandOf > 0, Rows: h.Rows, LeftOut: h.Bad, Codes: len(h.Unmapped)}
+				Newest: h.Newest, Low: h.Band.Low, High: h.Band.High, Learned: h.BandOf > 0, Rows: h.Rows, LeftOut: h.Bad, Codes: len(h.Unmapped), Timely: timely[a.Slug]}
 			one.LastGood, one.Expected = unixMilli(h.LastGood), unixMilli(h.Expected)
 			out = append(out, one)
 		}
@@ -92,6 +97,7 @@ func unixMilli(t time.Time) int64 {
 const reliabilityPageSize = 100
 
 type reliabilityPage struct {
+	Trust alerts.Trust
 	Feeds []feedHealth
 	Older string // address of the next page
 	Newer string
@@ -119,6 +125,9 @@ func (s *Server) reliability(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := reliabilityPage{Feeds: feeds}
+	if p.Trust, err = s.Store.Trust(r.Context()); err != nil {
+		return err
+	}
 	if more {
 		p.Older = "/reliability?page=" + strconv.Itoa(page+1)
 	}
@@ -134,10 +143,15 @@ func (s *Server) reliabilityJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	trust, err := s.Store.Trust(r.Context())
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(struct {
+		Trust alerts.Trust `json:"nightly_check"`
 		Feeds []feedHealth `json:"feeds"`
 		Page  int          `json:"page"`
 		More  bool         `json:"more"`
-	}{feeds, page, more})
+	}{trust, feeds, page, more})
 }

@@ -98,6 +98,7 @@ func loadTemplates() map[string]*template.Template {
 		"moment":   moment,
 		"plural":   alerts.Plural,
 		"ago":      ago,
+		"span":     span,
 		"cadence":  alerts.CadenceWords,
 		"count":    alerts.Thousands,
 		"consent":  func() string { return alerts.ConsentWords },

@@ -36,6 +36,8 @@ type Store interface {
 	Coverage(ctx context.Context, slugs, districts []string) ([]alerts.Coverage, error)
 	AuthorityFeeds(ctx context.Context, slugs []string) (map[string][]alerts.Feed, error)
 	Histories(ctx context.Context, feeds []alerts.Feed) ([]alerts.FeedHistory, error)
+	Timeliness(ctx context.Context, slugs []string) (map[string]alerts.Timeliness, error)
+	Trust(ctx context.Context) (alerts.Trust, error)
 
 	Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error
 	RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write alerts.Writer) error

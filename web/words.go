@@ -29,6 +29,18 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
 }
 
+// span writes how long something takes, given in milliseconds: "40 seconds".
+func span(ms int64) string {
+	switch d := time.Duration(ms) * time.Millisecond; {
+	case d < 100*time.Second:
+		return alerts.Plural(max(1, int(math.Ceil(d.Seconds()))), "second", "seconds")
+	case d < 100*time.Minute:
+		return alerts.Plural(int(math.Ceil(d.Minutes())), "minute", "minutes")
+	default:
+		return alerts.Plural(int(math.Ceil(d.Hours())), "hour", "hours")
+	}
+}
+
 // An item is an application in a list.
 type item struct {
 	Number      int

@@ -32,6 +32,8 @@ type Finding struct {
 	VersionID int64  `json:"version"`
 	Seq       int64  `json:"seq"`
 	Problem   string `json:"problem"`
+
+	match alerts.Match // that should be there, of a missing one
 }
 
 // Report is what an audit found, over what still lives: subscriptions that were
@@ -134,9 +136,13 @@ func (r *Report) compare(v *version, e *event, m alerts.Match, held bool) {
 	if may.several() {
 		r.Edge++
 	}
-	finding := Finding{VersionID: v.ID, Seq: e.Seq}
+	finding := Finding{VersionID: v.ID, Seq: e.Seq, match: m}
 	switch {
 	case !may.has(is) && !held:
+		finding.match = alerts.Match{VersionID: v.ID, Seq: e.Seq, RecipientID: v.RecipientID, Correction: !may.has(alertMatch)}
+		if e.After.IsOpen() {
+			finding.match.Closes = e.After.CommentsUntil
+		}
 		if finding.Problem = "no match"; len(r.Missing) < maxFinding {
 			r.Missing = append(r.Missing, finding)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/audit"
 	"github.com/sitenotice/sitenotice/alerts/compose"
 	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 	"github.com/sitenotice/sitenotice/geo"
@@ -636,5 +637,70 @@ func TestTheContactOfAFeedHearsOfEachFaultOnceAndWhenItIsMended(t *testing.T) {
 		set(stale)
 		set() // mended before anybody was told
 		w.composed(0)
+	})
+}
+
+// Somebody who was left out, by whatever fault, is told late and with a word that
+// says so; what nobody asked for is not told. The next night finds nothing.
+func TestNightlyAuditTellsThoseWhoWereLeftOut(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		near := w.subscribe("ann", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		away := w.subscribe("bob", circle(far, 500, "E2 8AA"), alerts.Daily)
+		w.happen(alerts.EventReceived, "2026/0001/P", at(home))
+		w.happen(alerts.EventReceived, "2026/0002/P", at(home))
+		// Two faults at once: the ledger loses one match, and gains one too many.
+		w.exec(`DELETE FROM match WHERE seq = 2`)
+		w.exec(`INSERT INTO match (version_id, seq, recipient_id) VALUES ($1, 1, $2)`, away.Current.ID, away.RecipientID)
+		w.until("2026-05-05 05:10")
+		night := func() audit.Report {
+			t.Helper()
+			r, err := audit.Night(t.Context(), w.Store, w.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		if r := night(); len(r.Missing) != 1 || len(r.Extra) != 1 {
+			t.Fatalf("the audit found %+v", r)
+		}
+		w.until("2026-05-05 07:00")
+		w.composed(2) // the digest, and a notice to the operator
+		d := w.oneMail()
+		if d.RecipientID != near.RecipientID || strings.Count(strings.Join(strings.Fields(d.Text), " "), "We should have told you of this earlier. Our nightly check found on 5 May 2026 that we had not") != 1 {
+			t.Errorf("the mail says\n%s", d.Text)
+		}
+		if n := w.count(`SELECT count(*) FROM match WHERE version_id = $1`, away.Current.ID); n != 0 {
+			t.Errorf("the match too many is still there")
+		}
+		if r := night(); !r.OK() {
+			t.Errorf("the next audit found %+v", r)
+		}
+		trust, err := w.Trust(t.Context())
+		if want := (alerts.Trust{Nights: 2, Since: trust.Since, Last: trust.Last, Missing: 1, Mended: 1, Extra: 1}); err != nil || trust != want {
+			t.Errorf("in public: %+v, want %+v (%v)", trust, want, err)
+		}
+	})
+}
+
+// How soon alerts went out is worked out of what was sent at once.
+func TestTimelinessIsMeasured(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.subscribe("ann", circle(home, 500, "NW1 8NH"), alerts.Immediate)
+		w.subscribe("bob", circle(home, 500, "NW1 8NH"), alerts.Weekly)
+		for i := range 4 {
+			w.happen(alerts.EventReceived, number(i), at(home))
+			w.wait(time.Duration(i+1) * time.Minute)
+			w.compose()
+			w.send()
+			w.wait(2 * time.Hour)
+		}
+		if err := w.MeasureTimeliness(t.Context(), w.now.AddDate(0, 0, -30), w.now); err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.Timeliness(t.Context(), []string{"camden"})
+		want := alerts.Timeliness{Authority: "camden", At: w.now.UnixMilli(), Told: 4, Prompt: 4, Median: 2 * 60_000, P95: 4 * 60_000}
+		if err != nil || got["camden"] != want {
+			t.Errorf("got %+v, want %+v (%v)", got["camden"], want, err)
+		}
 	})
 }

@@ -311,6 +311,9 @@ func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 	case n.Correction:
 		return []string{"We told you of this application, but its position was wrong or has changed: it is not " + inArea(area) + "."}
 	}
+	if n.FoundAt != 0 {
+		notes = append(notes, "We should have told you of this earlier. Our nightly check found on "+alerts.DateOf(time.UnixMilli(n.FoundAt)).Long()+" that we had not, and we are sorry.")
+	}
 	for _, e := range n.Events {
 		if e.Late {
 			day := ""

@@ -180,8 +180,8 @@ func (s *Store) owed(ctx context.Context, tx *sql.Tx, subscribers []int64) ([]*a
 		o.Subscriptions = append(o.Subscriptions, sub)
 	}
 	matches, err := collect(ctx, tx, func(rows *sql.Rows) (m alerts.OwedMatch, err error) {
-		return m, rows.Scan(&m.VersionID, &m.Seq, &m.RecipientID, &m.Correction, &m.Closes, &m.SubscriptionID)
-	}, `SELECT m.version_id, m.seq, m.recipient_id, m.correction, m.closes, coalesce(v.subscription_id, 0)
+		return m, rows.Scan(&m.VersionID, &m.Seq, &m.RecipientID, &m.Correction, &m.Closes, &m.FoundAt, &m.SubscriptionID)
+	}, `SELECT m.version_id, m.seq, m.recipient_id, m.correction, m.closes, m.found_at, coalesce(v.subscription_id, 0)
 		FROM match m LEFT JOIN subscription_version v ON v.id = m.version_id
 		WHERE m.recipient_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) AND m.delivery_id IS NULL AND m.closed IS NULL
 		AND m.seq <= (SELECT position FROM watermark WHERE name = 'match') ORDER BY m.seq, m.version_id`, list(locked))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"github.com/sitenotice/sitenotice/alerts/audit"
 	"github.com/sitenotice/sitenotice/alerts/store"
 )
 
@@ -104,9 +105,16 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 // hands on is taken up at once.
 var turns = map[string]time.Duration{"match": 2 * time.Second, "compose": 5 * time.Second, "deliver": time.Second}
 
-// housekeepingAt is 03:40 UTC, when little else goes on; the exact hour is of no
-// importance, and it is never an hour that a change of clocks skips or repeats.
-const housekeepingAt = "40 3 * * *"
+// When what nobody waits for is done, in UTC: when little else goes on. The exact
+// hours are of no importance, and are never ones that a change of clocks skips or
+// repeats.
+const (
+	housekeepingAt = "40 3 * * *"
+	auditAt        = "10 4 * * *"
+)
+
+// timelinessSpan is over how long it is shown how soon alerts go out.
+const timelinessSpan = 30 * 24 * time.Hour
 
 // work runs the schedule and the stages until ctx ends. The group is done when the
 // last pass has ended.
@@ -137,9 +145,25 @@ func (s *service) work(ctx context.Context, group *sync.WaitGroup) {
 // housekeep does once a day, whichever process comes first, what nobody waits for.
 // A day that was missed is caught up.
 func (s *service) housekeep(ctx context.Context) {
-	if err := s.onceAPeriod(ctx, "housekeeping", housekeepingAt, func(ctx context.Context) error {
-		return s.store.Housekeeping(ctx, s.now())
-	}); err != nil && ctx.Err() == nil {
-		s.log.Error("housekeeping failed; it will be tried again", "error", err)
+	for _, task := range []struct {
+		name, at string
+		do       func(ctx context.Context) error
+	}{
+		{"housekeeping", housekeepingAt, func(ctx context.Context) error { return s.store.Housekeeping(ctx, s.now()) }},
+		{"audit", auditAt, s.audit},
+	} {
+		if err := s.onceAPeriod(ctx, task.name, task.at, task.do); err != nil && ctx.Err() == nil {
+			s.log.Error(task.name+" failed; it will be tried again", "error", err)
+		}
 	}
+}
+
+// audit works out again who should have been told of what, and how soon they were.
+func (s *service) audit(ctx context.Context) error {
+	report, err := audit.Night(ctx, s.store, s.now())
+	if err != nil {
+		return err
+	}
+	s.log.Info("audited", "events", report.Events, "versions", report.Versions, "matches", report.Matches, "missing", len(report.Missing), "extra", len(report.Extra))
+	return s.store.MeasureTimeliness(ctx, s.now().Add(-timelinessSpan), s.now())
 }
