@@ -19,6 +19,13 @@ type Cursor struct {
 	ID     int64
 }
 
+// A Page is one page of a list of applications, the newest first.
+type Page struct {
+	Applications []Application
+	Next         Cursor // where to go on; its ID is 0 when there are no more
+	Partial      bool   // so many have the words looked for that only those that came in last are listed
+}
+
 // A Captured is a mail that was kept instead of sent.
 type Captured struct {
 	ID      int64

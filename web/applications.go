@@ -14,6 +14,9 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
+// sketchMost is how many other applications the sketch of a site shows.
+const sketchMost = 25
+
 type applicationPage struct {
 	item
 	AuthorityName string
@@ -73,7 +76,7 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 		if page.Map, err = siteSketch(app); err != nil {
 			return err
 		}
-		around, _, err := s.Store.Near(r.Context(), app.Site.Point(), page.Map.Radius, alerts.Cursor{}, nearPage)
+		around, _, err := s.Store.Near(r.Context(), app.Site.Point(), page.Map.Radius, alerts.Cursor{}, sketchMost)
 		if err != nil {
 			return err
 		}
@@ -221,12 +224,9 @@ func (s *Server) authorities(w http.ResponseWriter, r *http.Request) error {
 
 type authorityPage struct {
 	alerts.Coverage
+	listing
 	Site      string // web address
 	Registers []feedHealth
-	Items     []item
-	More      string
-	First     string
-	Later     bool
 	Ago       string
 }
 
@@ -244,21 +244,14 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	after := parseCursor(r.URL.Query().Get("after"))
-	apps, next, err := s.Store.ByAuthority(r.Context(), slug, after, nearPage)
+	asked := r.URL.Query()
+	list, _, err := s.list(r.Context(), alerts.Query{Authority: slug}, readFilter(asked), authorityAddress(slug), parseCursor(asked.Get("after")))
 	if err != nil {
 		return err
 	}
-	page := authorityPage{Coverage: c, Registers: registers, Site: alerts.WebLink(c.Website), First: "/authorities/" + url.PathEscape(slug), Later: after.ID != 0}
+	page := authorityPage{Coverage: c, listing: list, Registers: registers, Site: alerts.WebLink(c.Website)}
 	if c.LastRead > 0 {
 		page.Ago = ago(s.Now().Sub(time.UnixMilli(c.LastRead)))
-	}
-	today := alerts.DateOf(s.Now())
-	for _, a := range apps {
-		page.Items = append(page.Items, newItem(a, today))
-	}
-	if next.ID != 0 {
-		page.More = page.First + "?after=" + url.QueryEscape(string(next.Listed)+"."+strconv.FormatInt(next.ID, 10))
 	}
 	return s.render(w, r, http.StatusOK, "authority.html", c.Name, page)
 }

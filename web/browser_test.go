@@ -129,6 +129,11 @@ func TestTheOtherPages(t *testing.T) {
 		{"reliability", "/reliability"},
 		{"area-terminated", "/near?postcode=NW1+1XX&radius=1000"},
 		{"area-empty", "/near?lat=57.5&lon=-4.2&radius=2000"},
+		{"area-narrowed", "/near?postcode=NW1+8NH&radius=1000&state=open&kind=building&words=yard"},
+		{"area-none-fits", "/near?postcode=NW1+8NH&radius=1000&words=submarine"},
+		{"search", "/search"},
+		{"search-found", "/search?q=london"},
+		{"search-nothing", "/search?q=zeppelin"},
 		{"links", "/links"},
 		{"links-sent", "/links/sent"},
 		{"expired", "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:2026-01-01", recipient))},
@@ -168,11 +173,11 @@ func TestTabbingFollowsTheEye(t *testing.T) {
 	s := newSite(t, storetest.Engines(t)[0])
 	p := browsertest.Open(t, browsertest.Desktop, s.url+"/")
 	var order []string
-	for range 8 {
+	for range 9 {
 		p.Type("\t")
 		order = append(order, p.Focused())
 	}
-	want := []string{"a Skip to the content", "a Sitenotice", "a Councils", "a Your alerts", "a About", "a Captured mail", "input Your postcode", "summary Use latitude and longitude instead"}
+	want := []string{"a Skip to the content", "a Sitenotice", "a Search", "a Councils", "a Your alerts", "a About", "a Captured mail", "input Your postcode", "summary Use latitude and longitude instead"}
 	if strings.Join(order, "; ") != strings.Join(want, "; ") {
 		t.Errorf("tabbing goes\n%s\nwant\n%s", strings.Join(order, "; "), strings.Join(want, "; "))
 	}

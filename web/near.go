@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,9 +11,6 @@ import (
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
 )
-
-// nearPage is how many applications the area page lists at a time.
-const nearPage = 25
 
 // recentDays is how far back the preview counts.
 const recentDays = 90
@@ -49,18 +45,18 @@ func (s *Server) renderHome(w http.ResponseWriter, r *http.Request, status int, 
 }
 
 type areaPage struct {
+	listing
 	Form       placeForm
 	Spot       spot
-	Items      []item
 	Map        sketch
-	More       string // address of the next page; empty on the last
-	Later      bool   // this is not the first page
-	First      string // address of the first page
-	Recent     int    // applications in the last recentDays
+	Recent     int // applications in the last recentDays
 	RecentDays int
 	Coverage   []alerts.Coverage
 	SignUp     signUpForm
 }
+
+// Within is the address of the same list for another radius.
+func (p areaPage) Within(radius float64) string { return p.Form.address(radius).with(p.Filter, "") }
 
 // Uncovered are the authorities in the area that no feed covers.
 func (p areaPage) Uncovered() []alerts.Coverage { return uncovered(p.Coverage) }
@@ -81,17 +77,18 @@ func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.renderHome(w, r, http.StatusUnprocessableEntity, form)
 	}
-	return s.renderArea(w, r, http.StatusOK, form, at, signUpForm{Cadence: cmp.Or(s.Cadence, alerts.Daily), Radius: form.Radius}, parseCursor(r.URL.Query().Get("after")))
+	return s.renderArea(w, r, http.StatusOK, form, at, signUpForm{Cadence: cmp.Or(s.Cadence, alerts.Daily), Radius: form.Radius})
 }
 
-func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, form placeForm, at spot, sign signUpForm, after alerts.Cursor) error {
+func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, form placeForm, at spot, sign signUpForm) error {
 	ctx := r.Context()
-	apps, next, err := s.Store.Near(ctx, at.Centre, form.Radius, after, nearPage)
+	asked := r.URL.Query() // of a page that lists; of the sign-up form there is nothing in it
+	list, apps, err := s.list(ctx, alerts.Query{Area: at.circle(form.Radius)}, readFilter(asked), form.address(form.Radius), parseCursor(asked.Get("after")))
 	if err != nil {
 		return err
 	}
 	today := alerts.DateOf(s.Now())
-	page := areaPage{Form: form, Spot: at, Later: after.ID != 0, First: form.Near(form.Radius), RecentDays: recentDays, SignUp: sign}
+	page := areaPage{listing: list, Form: form, Spot: at, RecentDays: recentDays, SignUp: sign}
 	if page.Recent, err = s.Store.CountNear(ctx, at.Centre, form.Radius, today.AddDays(-recentDays)); err != nil {
 		return err
 	}
@@ -103,16 +100,12 @@ func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, 
 		names[c.Slug] = c.Name
 	}
 	for i, a := range apps {
-		it := newItem(a, today)
+		it := &page.Items[i]
 		it.Number = i + 1
 		it.From(at.Centre, a)
 		if len(names) > 1 {
 			it.Authority = names[a.Authority]
 		}
-		page.Items = append(page.Items, it)
-	}
-	if next.ID != 0 {
-		page.More = page.First + "&after=" + url.QueryEscape(string(next.Listed)+"."+strconv.FormatInt(next.ID, 10))
 	}
 	page.Map = areaSketch(at.Centre, form.Radius, at.Label, apps)
 	title := "Planning applications within " + alerts.Metres(form.Radius) + " of " + at.Label

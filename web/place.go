@@ -49,7 +49,10 @@ func (f placeForm) ByPosition() bool { return f.Postcode == "" && f.Lat+f.Lon !=
 
 // Near is the address of the area page for the form with another radius. It is
 // whole, since a template would escape a query of several values as one.
-func (f placeForm) Near(radius float64) string {
+func (f placeForm) Near(radius float64) string { return f.address(radius).with(listFilter{}, "") }
+
+// address names the place in addresses.
+func (f placeForm) address(radius float64) listAddress {
 	v := url.Values{}
 	if f.Postcode != "" {
 		v.Set("postcode", f.Postcode)
@@ -58,7 +61,12 @@ func (f placeForm) Near(radius float64) string {
 		v.Set("lon", f.Lon)
 	}
 	v.Set("radius", strconv.FormatFloat(radius, 'f', -1, 64))
-	return "/near?" + v.Encode()
+	return listAddress{"/near", v}
+}
+
+// circle is the area around the spot.
+func (at spot) circle(radius float64) alerts.Area {
+	return alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: radius, Label: at.Label}
 }
 
 // find reads the place from a form and looks it up. What is wrong with it is left

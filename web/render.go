@@ -18,6 +18,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/web/api"
 )
 
 //go:embed templates/*.html
@@ -110,7 +111,7 @@ func loadTemplates() map[string]*template.Template {
 		"areaName": alerts.AreaWords,
 		"wish":     func(f signUpForm, id string) wishFields { return wishFields{f, id} },
 	}
-	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html"))
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -118,7 +119,7 @@ func loadTemplates() map[string]*template.Template {
 	out := map[string]*template.Template{}
 	for _, name := range names {
 		switch page := path.Base(name); page {
-		case "layout.html", "parts.html":
+		case "layout.html", "parts.html", "lists.html":
 		default:
 			out[page] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, name))
 		}
@@ -185,6 +186,10 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	}
 	if status == http.StatusTooManyRequests {
 		h.Set("Retry-After", "3600")
+	}
+	if status == http.StatusOK && !f.Private && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		api.ServeTagged(w, r, b.Bytes())
+		return nil
 	}
 	w.WriteHeader(status)
 	_, _ = b.WriteTo(w) // the visitor may have gone

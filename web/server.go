@@ -28,7 +28,8 @@ type Store interface {
 	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
 	CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error)
 	AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error)
-	ByAuthority(ctx context.Context, slug string, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
+	List(ctx context.Context, q alerts.Query, after alerts.Cursor, limit int) (alerts.Page, error)
+	ByReference(ctx context.Context, authority, number string, limit int) ([]alerts.Application, error)
 	Application(ctx context.Context, ref alerts.Ref) (alerts.Application, error)
 	History(ctx context.Context, application int64) ([]alerts.Event, error)
 	Authorities(ctx context.Context) ([]alerts.Coverage, error)
@@ -141,6 +142,9 @@ func (s *Server) Handler() http.Handler {
 
 	get("/", s.home)
 	get("/near", s.near)
+	get("/near.{format}", s.nearDocument)
+	get("/search", s.search)
+	get("/search.{format}", s.searchDocument)
 
 	post("/subscriptions", s.signUp)
 	get("/subscriptions/sent", s.signedUp)
@@ -205,6 +209,7 @@ func (s *Server) Handler() http.Handler {
 	}
 
 	get("/authorities", s.authorities)
+	get("/authorities/{slug}.{format:[a-z]+}", s.authorityDocument)
 	get("/authorities/{slug}", s.authority)
 	get("/reliability", s.reliability)
 	get("/reliability.json", s.reliabilityJSON)

@@ -127,7 +127,7 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 	}.Check()
 	if len(problems) > 0 {
 		sign.Problems = problems
-		return s.renderArea(w, r, http.StatusUnprocessableEntity, form, at, sign, alerts.Cursor{})
+		return s.renderArea(w, r, http.StatusUnprocessableEntity, form, at, sign)
 	}
 	if r.PostForm.Get("website") != "" { // no person sees this field
 		http.Redirect(w, r, "/subscriptions/sent", http.StatusSeeOther)

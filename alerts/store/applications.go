@@ -19,47 +19,9 @@ const edgeMargin = 300
 // Near returns up to limit applications in a circle, the newest first, that come
 // after the cursor, and the cursor after the last of them; its ID is 0 when there
 // are no more. A site counts by its edge, as in matching.
-func (s *Store) Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) (found []alerts.Application, next alerts.Cursor, err error) {
-	ground, err := alerts.NewGround(&alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
-	if err != nil {
-		return nil, next, err
-	}
-	batch := limit + 1 + limit/4
-	for {
-		candidates, err := s.around(ctx, centre, radius, after, "", batch)
-		if err != nil {
-			return nil, next, fmt.Errorf("look for applications: %w", err)
-		}
-		ids := make([]int64, 0, len(candidates))
-		for _, c := range candidates {
-			if geo.Distance(centre, c.at) <= radius+edgeMargin {
-				ids = append(ids, c.id)
-			}
-		}
-		apps, err := s.applicationsByID(ctx, ids)
-		if err != nil {
-			return nil, next, fmt.Errorf("read applications: %w", err)
-		}
-		for _, c := range candidates {
-			app, ok := apps[c.id]
-			after = alerts.Cursor{Listed: c.listed, ID: c.id}
-			if !ok {
-				continue
-			}
-			if inside, err := contains(ground, app); err != nil {
-				return nil, next, err
-			} else if !inside {
-				continue
-			}
-			if len(found) == limit {
-				return found, next, nil
-			}
-			found, next = append(found, app), after
-		}
-		if len(candidates) < batch {
-			return found, alerts.Cursor{}, nil
-		}
-	}
+func (s *Store) Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error) {
+	l, err := s.List(ctx, alerts.Query{Area: alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius}}, after, limit)
+	return l.Applications, l.Next, err
 }
 
 func contains(ground *alerts.Ground, app alerts.Application) (bool, error) {
@@ -77,7 +39,7 @@ func (s *Store) CountNear(ctx context.Context, centre geo.Point, radius float64,
 	if err != nil {
 		return 0, err
 	}
-	candidates, err := s.around(ctx, centre, radius, alerts.Cursor{}, since, math.MaxInt32)
+	candidates, err := s.inBox(ctx, geo.CircleBox(centre, radius+edgeMargin), alerts.Cursor{}, since, "", math.MaxInt32)
 	if err != nil {
 		return 0, fmt.Errorf("count applications: %w", err)
 	}
@@ -115,17 +77,16 @@ type candidate struct {
 	at     geo.Point
 }
 
-// around returns the applications whose points lie in the box around a circle and
-// its margin, the newest first. The index answers it without touching the rows.
-func (s *Store) around(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, since alerts.Date, limit int) ([]candidate, error) {
-	box := geo.CircleBox(centre, radius+edgeMargin)
+// inBox returns the applications whose points lie in a box and that are listed
+// within some days, the newest first. The index answers it without touching the rows.
+func (s *Store) inBox(ctx context.Context, box geo.Box, after alerts.Cursor, since, to alerts.Date, limit int) ([]candidate, error) {
 	return collect(ctx, s.read, func(rows *sql.Rows) (c candidate, err error) {
 		return c, rows.Scan(&c.id, &c.listed, &c.at.Lon, &c.at.Lat)
 	}, `SELECT id, listed, lon, lat FROM application
 		WHERE cell IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden
-		AND lon BETWEEN $2 AND $3 AND lat BETWEEN $4 AND $5 AND listed >= $6 AND (listed, id) < ($7, $8)
-		ORDER BY listed DESC, id DESC LIMIT $9`,
-		list(cellsOf(box)), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat, since, afterListed(after), afterID(after), limit)
+		AND lon BETWEEN $2 AND $3 AND lat BETWEEN $4 AND $5 AND listed >= $6 AND listed <= $7 AND (listed, id) < ($8, $9)
+		ORDER BY listed DESC, id DESC LIMIT $10`,
+		list(cellsOf(box)), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat, since, until(to), afterListed(after), afterID(after), limit)
 }
 
 // afterListed and afterID put the zero cursor before every application.
@@ -170,31 +131,8 @@ func (s *Store) applicationsByID(ctx context.Context, ids []int64) (map[int64]al
 // after the cursor, and the cursor after the last of them; its ID is 0 when there
 // are no more.
 func (s *Store) ByAuthority(ctx context.Context, slug string, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error) {
-	type listed struct {
-		alerts.Application
-		on alerts.Date
-	}
-	rows, err := collect(ctx, s.read, func(rows *sql.Rows) (l listed, err error) {
-		var reference string
-		a := &l.Application
-		err = rows.Scan(&a.ID, &a.Authority, &reference, &a.Version, &a.Hidden, &a.FirstSeen, &a.UpdatedAt, asJSON[alerts.Details]{&a.Details}, &l.on)
-		a.Reference = reference
-		return l, err
-	}, `SELECT `+applicationColumns+`, listed FROM application WHERE authority = $1 AND NOT hidden AND (listed, id) < ($2, $3)
-		ORDER BY listed DESC, id DESC LIMIT $4`, slug, afterListed(after), afterID(after), limit+1)
-	if err != nil {
-		return nil, alerts.Cursor{}, fmt.Errorf("list applications to %s: %w", slug, err)
-	}
-	var next alerts.Cursor
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = alerts.Cursor{Listed: rows[limit-1].on, ID: rows[limit-1].ID}
-	}
-	apps := make([]alerts.Application, len(rows))
-	for i := range rows {
-		apps[i] = rows[i].Application
-	}
-	return apps, next, nil
+	l, err := s.List(ctx, alerts.Query{Authority: slug}, after, limit)
+	return l.Applications, l.Next, err
 }
 
 // Application returns an application by any reference under which it has been

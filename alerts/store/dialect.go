@@ -34,16 +34,23 @@ type dialect struct {
 	parameter   func(n int) string                                                // the n-th of a statement with very many; numbered ones take SQLite's parser time that grows with the square of their number
 	scrub       string                                                            // run after an erasure, so that no old copy of a page stays in the journal
 	copyMatches func(ctx context.Context, db *sql.DB, batch []alerts.Match) error // quicker than statements of many rows; nil where there is nothing quicker
+	search      string                                                            // the ids of at most $2 applications, the latest first, with every word of $1
+	word        func(word string, begins bool) string                             // one word of that, joined by and
+	and         string
 }
 
 var (
 	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value",
-		parameter: func(int) string { return "?" }, scrub: "PRAGMA wal_checkpoint(TRUNCATE)"}
+		parameter: func(int) string { return "?" }, scrub: "PRAGMA wal_checkpoint(TRUNCATE)",
+		search: `SELECT rowid FROM application_search WHERE application_search MATCH $1 ORDER BY rowid DESC LIMIT $2`, and: " AND ",
+		word: func(word string, begins bool) string { return `"` + word + `"` + map[bool]string{true: "*"}[begins] }}
 
 	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint",
 		parameter:   func(n int) string { return "$" + strconv.Itoa(n) },
-		copyMatches: copyMatches}
+		copyMatches: copyMatches,
+		search:      `SELECT id FROM application WHERE words @@ to_tsquery('simple', $1) ORDER BY id DESC LIMIT $2`, and: " & ",
+		word: func(word string, begins bool) string { return "'" + word + "'" + map[bool]string{true: ":*"}[begins] }}
 )
 
 // open returns a pool for writing and one for reading; on PostgreSQL they are
