@@ -213,3 +213,12 @@ const leastOutage = 3
 // IsOutage reports whether the fault is more likely to be ours than theirs: most
 // endpoints stopped answering at about the same time.
 func (c Census) IsOutage() bool { return c.Failing >= leastOutage && 2*c.Failing > c.Tried }
+
+// WantsRest reports whether an answer asks for the whole endpoint to be left alone.
+func (e *Endpoint) WantsRest(o HookOutcome) bool {
+	switch o.Status {
+	case gone, tooManyRequests, badGateway, gatewayTimeout:
+		return true
+	}
+	return o.RetryAfter > 0
+}

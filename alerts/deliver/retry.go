@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -33,6 +34,33 @@ func after(d alerts.Delivery, o alerts.Outcome, now time.Time, jitter float64) (
 	}
 	wait := time.Duration(float64(waits[d.Attempts]) * (0.8 + 0.4*jitter))
 	wait = max(wait, min(o.RetryAfter, longestWait))
+	return alerts.DeliveryQueued, now.Add(wait)
+}
+
+// hookWaits is how long a webhook rests after each failed attempt, as Standard
+// Webhooks proposes: ten attempts in 75 hours and a half.
+var hookWaits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+	10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour}
+
+// leastWait is how long a webhook rests at least after no answer in time, and after
+// 429 Too Many Requests.
+const leastWait = time.Minute
+
+// afterHook decides what follows from an outcome of a webhook that had failed
+// d.Attempts times before, and when it would be tried again if its failure does not
+// count. Pings and tests are tried once: somebody looks on and can ask again.
+func afterHook(d alerts.HookDelivery, o alerts.HookOutcome, now time.Time, jitter float64) (alerts.DeliveryState, time.Time) {
+	if o.Class == alerts.HookAccepted {
+		return alerts.DeliverySent, time.Time{}
+	}
+	wait := time.Duration(float64(hookWaits[min(d.Attempts, len(hookWaits)-1)]) * (0.8 + 0.4*jitter))
+	wait = max(wait, min(o.RetryAfter, longestWait))
+	if o.Class == alerts.HookTimeout || o.Status == http.StatusTooManyRequests {
+		wait = max(wait, leastWait)
+	}
+	if d.Attempts >= len(hookWaits) || d.IsPing() || d.IsTest() {
+		return alerts.DeliveryGivenUp, now.Add(wait)
+	}
 	return alerts.DeliveryQueued, now.Add(wait)
 }
 

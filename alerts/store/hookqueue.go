@@ -21,6 +21,10 @@ import (
 // others are.
 const probes = 3
 
+// longestLease is more than any lease: one that ends later was given before the
+// clock was put back.
+const longestLease = time.Hour
+
 const hookDeliveryColumns = `d.id, d.recipient_id, d.message_id, d.subject, coalesce(d.sequence, 0), coalesce(d.event_seq, 0), d.state, d.text, d.attempts, d.claim_no, d.next_at, d.created_at, d.sent_at`
 
 func scanHookDelivery(rows *sql.Rows) (d alerts.HookDelivery, err error) {
@@ -52,10 +56,10 @@ func (s *Store) claimHooks(ctx context.Context, tx *sql.Tx, sender string, only 
 		limit = min(limit, probes)
 	}
 	const queued = `EXISTS (SELECT 1 FROM delivery d WHERE d.recipient_id = e.id AND d.kind = 'webhook' AND d.state = 'queued' AND d.priority = `
-	ids, err := collect(ctx, tx, scanInt, `SELECT e.id FROM endpoint e WHERE e.lease_until <= $1 AND e.state <> 'deleted' AND ($2 = 0 OR e.id = $3)
-		AND (`+queued+`$4 AND d.next_at <= $5) OR e.state = 'active' AND e.rests_until <= $6 AND `+queued+`$7 AND d.next_at <= $8))
-		ORDER BY e.lease_until, e.id LIMIT $9`+s.dialect.skipLocked,
-		now, only, only, alerts.PingPriority, now, now, alerts.DeliveryWebhook.Priority(), now, limit)
+	ids, err := collect(ctx, tx, scanInt, `SELECT e.id FROM endpoint e WHERE (e.lease_until <= $1 OR e.lease_until > $2) AND e.state <> 'deleted' AND ($3 = 0 OR e.id = $4)
+		AND (`+queued+`$5 AND d.next_at <= $6) OR e.state = 'active' AND e.rests_until <= $7 AND `+queued+`$8 AND d.next_at <= $9))
+		ORDER BY e.lease_until, e.id LIMIT $10`+s.dialect.skipLocked,
+		now, now+longestLease.Milliseconds(), only, only, alerts.PingPriority, now, now, alerts.DeliveryWebhook.Priority(), now, limit)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
@@ -152,7 +156,8 @@ func (s *Store) rewriteHidden(ctx context.Context, tx *sql.Tx, endpoints []alert
 	return nil
 }
 
-// RecordHooks records what came of webhooks, and gives back the endpoints in done. A
+// RecordHooks records what came of webhooks, and gives back the endpoints in done
+// with those deliveries that were not tried, as if they had never been claimed. A
 // success counts whatever claim it comes from, a failure only if its claim is still
 // the last one. outage says that most endpoints fail together: then what failed for
 // want of an answer counts against nobody.
@@ -165,6 +170,11 @@ func (s *Store) RecordHooks(ctx context.Context, sender string, tries []alerts.H
 			return err
 		}
 		for _, c := range done {
+			for _, d := range c.Deliveries {
+				if _, err := tx.ExecContext(ctx, `UPDATE delivery SET next_at = $1 WHERE id = $2 AND claim_no = $3 AND state = 'queued'`, now.UnixMilli(), d.ID, d.ClaimNo); err != nil {
+					return err
+				}
+			}
 			if _, err := tx.ExecContext(ctx, `UPDATE endpoint SET lease_until = $1 WHERE id = $2 AND claim_no = $3`, now.UnixMilli(), c.Endpoint.ID, c.No); err != nil {
 				return err
 			}
@@ -293,26 +303,4 @@ func (s *Store) isOutage(ctx context.Context, tx *sql.Tx, endpoints []alerts.End
 		c.Adjust(e, network, now.UnixMilli())
 	}
 	return c.IsOutage(), nil
-}
-
-// ReturnHooks gives claims back as if they had never been made, and their endpoints
-// with them. What has been claimed again since is left alone.
-func (s *Store) ReturnHooks(ctx context.Context, claims []alerts.HookClaim, now time.Time) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		for _, c := range claims {
-			for _, d := range c.Deliveries {
-				if _, err := tx.ExecContext(ctx, `UPDATE delivery SET next_at = $1 WHERE id = $2 AND claim_no = $3 AND state = 'queued'`, now.UnixMilli(), d.ID, d.ClaimNo); err != nil {
-					return err
-				}
-			}
-			if _, err := tx.ExecContext(ctx, `UPDATE endpoint SET lease_until = $1 WHERE id = $2 AND claim_no = $3`, now.UnixMilli(), c.Endpoint.ID, c.No); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("give webhooks back to their queues: %w", err)
-	}
-	return nil
 }

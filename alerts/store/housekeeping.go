@@ -16,6 +16,9 @@ const (
 	keepQuarantine = 10    // runs of a feed whose bad rows are kept
 )
 
+// longestHookWait is more than a webhook ever waits between two tries.
+const longestHookWait = 36 * time.Hour
+
 // housekeepingBatch keeps each transaction short, so that a sign-up on SQLite does
 // not wait for long.
 const housekeepingBatch = 500
@@ -39,6 +42,10 @@ func (s *Store) Housekeeping(ctx context.Context, now time.Time) error {
 		{"words of old mail", `UPDATE delivery SET subject = '', text = '', html = '', headers = '[]' WHERE id IN (
 			SELECT id FROM delivery WHERE state <> 'queued' AND subject <> '' AND created_at < $1 AND sent_at < $2 LIMIT $3)`,
 			[]any{before(keepWords), before(keepWords)}},
+		{"webhooks that rest beyond any wait, since the clock was put back", `UPDATE delivery SET next_at = $1 WHERE id IN (SELECT id FROM delivery WHERE kind = 'webhook' AND state = 'queued' AND next_at > $2 LIMIT $3)`,
+			[]any{now.UnixMilli(), now.Add(longestHookWait).UnixMilli()}},
+		{"rests of endpoints beyond any wait", `UPDATE endpoint SET rests_until = $1 WHERE id IN (SELECT id FROM endpoint WHERE rests_until > $2 LIMIT $3)`,
+			[]any{now.UnixMilli(), now.Add(longestHookWait).UnixMilli()}},
 		{"captured mail", `DELETE FROM captured WHERE id IN (SELECT id FROM captured WHERE id <= (SELECT max(id) FROM captured) - $1 ORDER BY id LIMIT $2)`, []any{keepCaptured}},
 		{"old due marks", `DELETE FROM due_mark WHERE due_at IN (SELECT due_at FROM due_mark WHERE due_at < $1 LIMIT $2)`, []any{before(keepDueMarks)}},
 		{"quarantine of old runs", `DELETE FROM quarantine WHERE run_id IN (
