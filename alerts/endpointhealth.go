@@ -222,3 +222,17 @@ func (e *Endpoint) WantsRest(o HookOutcome) bool {
 	}
 	return o.RetryAfter > 0
 }
+
+// NewsWords says what there is to tell of an endpoint, in sentences.
+func (e *Endpoint) NewsWords() string {
+	name := "The endpoint “" + Line(e.Name, MaxEndpointName) + "” (number " + fmt.Sprint(e.ID) + ")"
+	switch e.News {
+	case NewsFailing:
+		return name + " has accepted nothing for a day. What it misses is tried again for about three days."
+	case NewsExhausted:
+		return name + " has not accepted a webhook in ten attempts over three days, so that one was given up. It can be sent again for fourteen days."
+	case NewsDisabled:
+		return name + " was switched off: " + e.Reason + " What happens meanwhile is kept, and sent when a ping to it succeeds."
+	}
+	return name + " works."
+}

@@ -153,6 +153,16 @@ func (s *Stage) tell(ctx context.Context, now time.Time) (letters int, err error
 		letters++
 	}
 	for {
+		mails, told, err := s.Store.TellEndpoints(ctx, letterBatch, now, s.endpointNews)
+		letters += mails
+		if err != nil {
+			return letters, err
+		}
+		if told == 0 {
+			break
+		}
+	}
+	for {
 		mails, err := s.Store.TellContacts(ctx, letterBatch, now, func(address string) string { return s.Keys.AddressKeys(address)[0] }, s.contact)
 		letters += mails
 		if err != nil {

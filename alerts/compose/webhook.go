@@ -16,6 +16,8 @@ type HookStore interface {
 	DueEndpoints(ctx context.Context, after int64, limit int) ([]int64, error)
 	// ComposeHooks stores an endpoint's next webhooks, with what they tell, in one transaction.
 	ComposeHooks(ctx context.Context, endpoint int64, limit int, now time.Time, write alerts.HookWriter) (made int, more bool, err error)
+	// TellEndpoints has mails written to the owners of endpoints of which there is news.
+	TellEndpoints(ctx context.Context, limit int, now time.Time, write func(alerts.Endpoint) (alerts.Delivery, error)) (mails, told int, err error)
 }
 
 // A transaction composes at most so many matches of one endpoint; a pass takes turns,
@@ -55,6 +57,28 @@ func (s *Stage) hooks(ctx context.Context) (made int, err error) {
 		}
 	}
 	return made, nil
+}
+
+// endpointNews writes the mail to the owner of an endpoint that fails or was
+// switched off.
+func (s *Stage) endpointNews(e alerts.Endpoint) (alerts.Delivery, error) {
+	name := alerts.Line(e.Name, alerts.MaxEndpointName)
+	l := letter{
+		Subject: "Webhooks to “" + name + "” fail",
+		Title:   "Your webhooks do not arrive",
+		Lead:    []string{e.NewsWords()},
+		After:   []string{"The delivery log shows what the endpoint answered. You get at most one mail a day about it."},
+		Button:  "See the delivery log",
+		Link:    s.BaseURL + "/",
+	}
+	if e.GroupID != 0 {
+		l.Link = fmt.Sprintf("%s/groups/%d", s.BaseURL, e.GroupID)
+	}
+	if e.News == alerts.NewsDisabled {
+		l.Subject, l.Title = "Webhooks to “"+name+"” were switched off", "Your webhooks were switched off"
+		l.After = []string{"When it works again, send it a ping: if that succeeds, everything that waits is sent. The delivery log shows what the endpoint answered."}
+	}
+	return s.letter(alerts.DeliveryNotice, l)
 }
 
 // HookWriter returns what puts events into an endpoint's format, with the names that

@@ -13,7 +13,7 @@ type loop struct {
 	name  string
 	every time.Duration
 	wake  chan struct{} // capacity 1
-	next  *loop         // woken after a pass that did something; nil for the last
+	next  []*loop       // woken after a pass that did something; none for the last
 	pass  func(ctx context.Context) (worked bool, err error)
 }
 
@@ -39,8 +39,10 @@ func (l *loop) run(ctx context.Context, log *slog.Logger) {
 	rest := l.every
 	for {
 		worked, err := l.pass(ctx)
-		if worked && l.next != nil {
-			l.next.poke()
+		for _, next := range l.next {
+			if worked {
+				next.poke()
+			}
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -47,6 +47,7 @@ type commands struct {
 	Applications applicationsCommand `cmd:"" help:"Single applications: redact, restore."`
 	Mail_        mailCommand         `cmd:"" name:"mail" help:"Mail that comes back: receive."`
 	Explain      explainCommand      `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
+	Endpoints    endpointsCommand    `cmd:"" help:"Webhooks: list, add, ping, confirm, log, recover, test, rotate, pause, resume, remove."`
 	Audit        auditCommand        `cmd:"" help:"Ask the matching question again by brute force and compare."`
 	Migrate      migrateCommand      `cmd:"" help:"Bring the database up to date."`
 	Version      versionCommand      `cmd:"" help:"Print the version."`

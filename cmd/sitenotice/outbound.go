@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/sitenotice/sitenotice/alerts"
 )
 
 // trusted is the client for addresses that the operator has written down. It
@@ -30,4 +33,20 @@ func guarded() *http.Client {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
 	return &http.Client{CheckRedirect: noRedirect, Transport: &http.Transport{Proxy: nil, DialContext: dialer.DialContext, DisableKeepAlives: true,
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10}}
+}
+
+// hookGuard is what webhooks may be sent to: the public internet, but for this
+// machine's own addresses.
+func hookGuard() (alerts.Guard, error) {
+	var g alerts.Guard
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return g, fmt.Errorf("list this machine's addresses, which webhooks must not reach: %w", err)
+	}
+	for _, a := range addrs {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			g.Own = append(g.Own, prefix.Addr().Unmap())
+		}
+	}
+	return g, nil
 }

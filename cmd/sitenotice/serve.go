@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,7 +104,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 
 // How often each stage looks for work by itself. Work that a stage of this process
 // hands on is taken up at once.
-var turns = map[string]time.Duration{"match": 2 * time.Second, "compose": 5 * time.Second, "deliver": time.Second}
+var turns = map[string]time.Duration{"match": 2 * time.Second, "compose": 5 * time.Second, "deliver": time.Second, "webhooks": time.Second}
 
 // When what nobody waits for is done, in UTC: when little else goes on. The exact
 // hours are of no importance, and are never ones that a change of clocks skips or
@@ -119,13 +120,16 @@ const timelinessSpan = 30 * 24 * time.Hour
 // work runs the schedule and the stages until ctx ends. The group is done when the
 // last pass has ended.
 func (s *service) work(ctx context.Context, group *sync.WaitGroup) {
-	var next *loop
 	var ingest *loop
-	passes := s.passes()
-	for i := len(passes) - 1; i >= 0; i-- {
-		l := newLoop(passes[i].name, turns[passes[i].name], passes[i].run)
+	var next, same []*loop // of the stage after, and of this one
+	stage := ""
+	for _, p := range slices.Backward(s.passes()) {
+		if p.stage != stage {
+			next, same, stage = same, nil, p.stage
+		}
+		l := newLoop(p.name, turns[p.name], p.run)
 		l.next = next
-		next = l
+		same = append(same, l)
 		if l.name == "ingest" {
 			ingest = l
 			ingest.every = time.Hour // cron wakes it every minute

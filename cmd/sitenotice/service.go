@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,6 +41,8 @@ type service struct {
 	match   *match.Stage
 	compose *compose.Stage
 	deliver *deliver.Stage
+	hooks   *deliver.Hooks
+	guard   alerts.Guard // of what webhooks may be sent to
 }
 
 // newService opens what the configuration names and wires it together. The
@@ -85,6 +86,15 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 		return nil, err
 	}
 	s.deliver = &deliver.Stage{Store: s.store, Sender: sender, Name: "mail", Now: s.now, Log: log}
+	if s.guard, err = hookGuard(); err != nil {
+		return nil, err
+	}
+	tombstones, err := s.compose.HookWriter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.hooks = &deliver.Hooks{Store: s.store, Write: tombstones, Now: s.now, Log: log,
+		Sender: &deliver.Webhook{Client: deliver.HookClient(s.guard, nil, nil), Keys: s.keys, UserAgent: "Sitenotice (+" + cfg.BaseURL + ")"}}
 	return s, nil
 }
 
@@ -176,11 +186,11 @@ func (s *service) pages() (http.Handler, error) {
 // passes are the stages by name, in the order in which work flows.
 func (s *service) passes() []stagePass {
 	return []stagePass{
-		{"ingest", func(ctx context.Context) (bool, error) {
+		{"ingest", "ingest", func(ctx context.Context) (bool, error) {
 			r, err := s.ingest.Run(ctx)
 			return r.Events > 0, err
 		}},
-		{"match", func(ctx context.Context) (bool, error) {
+		{"match", "match", func(ctx context.Context) (bool, error) {
 			worked := false
 			for {
 				r, err := s.match.Run(ctx)
@@ -190,21 +200,27 @@ func (s *service) passes() []stagePass {
 				}
 			}
 		}},
-		{"compose", func(ctx context.Context) (bool, error) {
+		{"compose", "compose", func(ctx context.Context) (bool, error) {
 			r, err := s.compose.Run(ctx)
 			return r.Deliveries > 0, err
 		}},
-		{"deliver", func(ctx context.Context) (bool, error) {
+		{"deliver", "deliver", func(ctx context.Context) (bool, error) {
 			r, err := s.deliver.Run(ctx)
+			return r.Worked(), err
+		}},
+		{"webhooks", "deliver", func(ctx context.Context) (bool, error) {
+			r, err := s.hooks.Run(ctx)
 			return r.Worked(), err
 		}},
 	}
 }
 
-// A stagePass is a stage's name and how to make one pass of it.
+// A stagePass is how to make one pass of a stage. Delivering is done by one for mail
+// and one for webhooks, neither of which waits for the other.
 type stagePass struct {
-	name string
-	run  func(ctx context.Context) (worked bool, err error)
+	name  string
+	stage string
+	run   func(ctx context.Context) (worked bool, err error)
 }
 
 type passCommand struct {
@@ -221,18 +237,19 @@ func (c *passCommand) Run(ctx context.Context, cfg *Config, std streams) error {
 		return err
 	}
 	defer s.close()
+	worked := false
 	for _, p := range s.passes() {
-		if p.name != c.Stage {
+		if p.stage != c.Stage {
 			continue
 		}
-		worked, err := p.run(ctx)
+		did, err := p.run(ctx)
 		if err != nil {
 			return err
 		}
-		if !worked {
-			fmt.Fprintln(std.out, "Nothing to do.")
-		}
-		return nil
+		worked = worked || did
 	}
-	return errors.New("no such stage")
+	if !worked {
+		fmt.Fprintln(std.out, "Nothing to do.")
+	}
+	return nil
 }
