@@ -2,8 +2,8 @@ package alerts
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -50,6 +50,7 @@ type fieldRule struct {
 	Label string // for a reader: "description"
 	copy  func(to, from *Details)
 	text  func(*Details) string // the value for comparing and showing
+	has   func(*Details) bool   // whether there is a value
 }
 
 func text[T ~string](f Field, name, label string, at func(*Details) *T, with ...func(*Details) *string) fieldRule {
@@ -61,6 +62,7 @@ func text[T ~string](f Field, name, label string, at func(*Details) *T, with ...
 			}
 		},
 		func(d *Details) string { return string(*at(d)) },
+		func(d *Details) bool { return *at(d) != "" },
 	}
 }
 
@@ -93,7 +95,8 @@ var fieldRules = []fieldRule{
 	text(FieldWard, "ward", "ward", func(d *Details) *string { return &d.Ward }),
 	{FieldSite, "site", "position",
 		func(to, from *Details) { to.Site = from.Site },
-		func(d *Details) string { return d.Site.fingerprint() }},
+		func(d *Details) string { return d.Site.fingerprint() },
+		func(d *Details) bool { return d.Site.Located() }},
 }
 
 // fingerprint tells sites apart at about a metre (1e-5 degrees), so that a
@@ -168,14 +171,8 @@ func (r Record) Overlay(row Record) Record {
 func (r Record) Hash() string {
 	d := r.Details
 	d.Site.Lon, d.Site.Lat = math.Round(d.Site.Lon*1e5)/1e5, math.Round(d.Site.Lat*1e5)/1e5
-	b, err := json.Marshal(struct {
-		A string
-		S Field
-		D Details
-	}{r.Authority, r.Supplied, d})
-	if err != nil {
-		panic(fmt.Sprintf("hash record %s: %v", r.SourceKey, err)) // only NaN can do this; adapters refuse it
-	}
+	b := binary.AppendUvarint(appendText(make([]byte, 0, 1024), r.Authority), uint64(r.Supplied))
+	b = d.AppendCompact(b)
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }
@@ -192,7 +189,7 @@ func Merge(records []Record) Details {
 			if rule.Field == FieldSite && given && !records[i].Details.Site.Given() {
 				continue
 			}
-			if records[i].Supplied.Has(rule.Field) && rule.text(&records[i].Details) != "" {
+			if records[i].Supplied.Has(rule.Field) && rule.has(&records[i].Details) {
 				rule.copy(&out, &records[i].Details)
 				break
 			}

@@ -23,7 +23,7 @@ type Store interface {
 	Known(ctx context.Context, feedID int64, keys []string) (map[string]alerts.KnownRecord, error)
 	Records(ctx context.Context, feedID int64, keys []string) (map[string]alerts.Record, error)
 	Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error
-	Staged(ctx context.Context, r alerts.Run, after, limit int) ([]alerts.Staged, error)
+	Staged(ctx context.Context, r alerts.Run, after int) ([]alerts.Staged, error)
 	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
 	LastFull(ctx context.Context, feedID int64, adapter string) (int64, error)
 	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
@@ -256,7 +256,7 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 		}
 		return s.apply(ctx, run, f, f.ETag, f.LastModified)
 	}
-	if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
+	if err := in.finish(ctx); err != nil {
 		return run, err
 	}
 	run.Counts, run.Survey = in.counts, in.survey.Survey()
@@ -331,9 +331,6 @@ func (s *Stage) judged(ctx context.Context, run *alerts.Run, f alerts.Feed) erro
 	return nil
 }
 
-// applyBatch is how many staged rows one transaction applies.
-const applyBatch = 500
-
 // apply applies what is staged, batch by batch, and finishes the run.
 func (s *Stage) apply(ctx context.Context, run alerts.Run, f alerts.Feed, etag, lastModified string) (alerts.Run, error) {
 	// The next batch is read while one is applied.
@@ -344,7 +341,7 @@ func (s *Stage) apply(ctx context.Context, run alerts.Run, f alerts.Feed, etag, 
 	ahead := func(after int) <-chan read {
 		next := make(chan read, 1)
 		go func() {
-			rows, err := s.Store.Staged(ctx, run, after, applyBatch)
+			rows, err := s.Store.Staged(ctx, run, after)
 			next <- read{rows, err}
 		}()
 		return next

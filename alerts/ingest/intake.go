@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
@@ -12,20 +13,21 @@ import (
 const intakeBatch = 2_000
 
 // An intake compares the rows of a run with what is stored and stages those that
-// say something else. It holds one batch of rows, and the keys of all.
+// say something else. Rows are read and placed while those before them are compared
+// and staged. It holds two batches of rows, and the keys of all.
 type intake struct {
 	stage  *Stage
 	places Locator // nil when nothing is known of places
 	run    alerts.Run
 	counts alerts.Counts
 	rows   []alerts.Record
-	index  map[string]int    // of rows, by source key
-	seen   map[string]string // hash of every row so far, by source key
-	staged int
-	store  <-chan error // what became of the batch that is being stored; nil when none is
+	index  map[string]int // of rows, by source key
 	faults []alerts.Fault
 	kept   int // faults stored
 	survey *feed.Surveyor
+
+	comparison
+	working <-chan error // what became of the batch that is being compared; nil when none is
 
 	outside  int // rows with a position that is not in their authority
 	lookedUp int // rows whose position was looked up
@@ -34,8 +36,16 @@ type intake struct {
 	rehearse func(rows []alerts.Staged) error
 }
 
+// A comparison is what belongs to whoever compares the rows.
+type comparison struct {
+	found  alerts.Counts     // of new, changed and unchanged rows, and of those that came before
+	seen   map[string]string // hash of every row so far, by source key
+	fresh  []alerts.Staged   // what is to be staged next
+	staged int               // rows put there so far
+}
+
 func newIntake(ctx context.Context, s *Stage, run alerts.Run, a *feed.Adapter) (in *intake, err error) {
-	in = &intake{stage: s, run: run, index: map[string]int{}, seen: map[string]string{}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
+	in = &intake{stage: s, run: run, index: map[string]int{}, comparison: comparison{seen: map[string]string{}}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
 	if s.Places != nil {
 		in.places, err = s.Places(ctx)
 	}
@@ -71,9 +81,6 @@ func (in *intake) add(ctx context.Context, row feed.Row) error {
 		in.counts.Duplicates++
 		in.rows[at] = r // of rows that disagree the last one counts
 		return nil
-	}
-	if _, twice := in.seen[r.SourceKey]; twice {
-		in.counts.Duplicates++
 	}
 	in.index[r.SourceKey] = len(in.rows)
 	in.rows = append(in.rows, r)
@@ -130,7 +137,7 @@ func (in *intake) place(ctx context.Context, r *alerts.Record, turned geo.Point)
 	return nil
 }
 
-// flush compares the batch with what is stored and stages what differs.
+// flush has the batch compared, once the one before it is.
 func (in *intake) flush(ctx context.Context) error {
 	if len(in.faults) > 0 && in.rehearse == nil {
 		if err := in.stage.Store.Quarantine(ctx, in.run, in.kept, in.faults); err != nil {
@@ -141,97 +148,130 @@ func (in *intake) flush(ctx context.Context) error {
 	if len(in.rows) == 0 {
 		return nil
 	}
-	keys := make([]string, len(in.rows))
-	for i := range in.rows {
-		keys[i] = in.rows[i].SourceKey
+	if err := in.wait(); err != nil {
+		return err
+	}
+	rows, compared := in.rows, make(chan error, 1)
+	in.rows, in.working = make([]alerts.Record, 0, intakeBatch), compared
+	clear(in.index)
+	go func() { compared <- in.compare(ctx, rows) }()
+	return nil
+}
+
+// wait returns when nothing is being compared any more.
+func (in *intake) wait() error {
+	if in.working == nil {
+		return nil
+	}
+	defer func() { in.working = nil }()
+	return <-in.working
+}
+
+// finish compares and stages what is left.
+func (in *intake) finish(ctx context.Context) error {
+	if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
+		return err
+	}
+	in.counts.New, in.counts.Changed, in.counts.Unchanged, in.counts.Newsworthy = in.found.New, in.found.Changed, in.found.Unchanged, in.found.Newsworthy
+	in.counts.Duplicates += in.found.Duplicates
+	if len(in.fresh) == 0 {
+		return nil
+	}
+	return in.put(ctx)
+}
+
+// compare compares rows with what is stored and stages those that differ.
+func (in *intake) compare(ctx context.Context, rows []alerts.Record) error {
+	keys := make([]string, len(rows))
+	for i := range rows {
+		keys[i] = rows[i].SourceKey
 	}
 	known, err := in.stage.Store.Known(ctx, in.run.FeedID, keys)
 	if err != nil {
 		return err
 	}
-	var fresh []alerts.Staged
-	var different []string // keys of rows that are stored and may say something else
-	for i := range in.rows {
-		r := &in.rows[i]
+	var different []*alerts.Record // that are stored and may say something else
+	for i := range rows {
+		r := &rows[i]
 		hash := r.Hash()
 		was, stored := known[r.SourceKey]
 		before, twice := in.seen[r.SourceKey]
+		if twice {
+			in.found.Duplicates++
+		}
 		switch {
 		case twice && before == hash:
 			// the same row again
 		case stored && !twice && was.Supplied == r.Supplied && was.Hash == hash:
-			in.counts.Unchanged++
+			in.found.Unchanged++
 		case stored:
-			different = append(different, r.SourceKey)
+			different = append(different, r)
 		default:
-			fresh = append(fresh, alerts.Staged{Hash: hash, Record: *r})
+			in.stageNext(hash, *r)
 			if !twice {
-				in.counts.New++
-				in.counts.Newsworthy += in.newsworthy(nil, &r.Details)
+				in.found.New++
+				in.found.Newsworthy += in.newsworthy(nil, &r.Details)
 			}
 		}
 		in.seen[r.SourceKey] = hash
 	}
-	if err := in.overlay(ctx, different, known, &fresh); err != nil {
+	if err := in.overlay(ctx, different, known); err != nil {
 		return err
 	}
-	clear(in.index)
-	in.rows = in.rows[:0]
+	switch {
+	case len(in.fresh) >= intakeBatch:
+		return in.put(ctx)
+	case in.rehearse != nil:
+		return nil
+	}
+	return in.stage.Store.HoldRun(ctx, in.run, in.stage.Now().Add(in.stage.lease()))
+}
+
+// stageNext has a record staged, in its turn.
+func (in *intake) stageNext(hash string, r alerts.Record) {
+	in.fresh = append(in.fresh, alerts.Staged{Ord: in.staged, Hash: hash, Record: r})
+	in.staged++
+}
+
+// put stages what is to be staged.
+func (in *intake) put(ctx context.Context) error {
+	fresh := in.fresh
+	in.fresh = in.fresh[:0]
 	if in.rehearse != nil {
 		return in.rehearse(fresh)
 	}
-	if len(fresh) == 0 {
-		return in.stage.Store.HoldRun(ctx, in.run, in.stage.Now().Add(in.stage.lease()))
-	}
-	for i := range fresh {
-		fresh[i].Ord = in.staged
-		in.staged++
-	}
-	if err := in.wait(); err != nil {
-		return err
-	}
-	stored := make(chan error, 1)
-	go func() { stored <- in.stage.Store.Stage(ctx, in.run, fresh, in.stage.Now().Add(in.stage.lease())) }()
-	in.store = stored
-	return nil
-}
-
-// wait returns when nothing is being stored any more. Rows are read and compared
-// while those before them are stored.
-func (in *intake) wait() error {
-	if in.store == nil {
-		return nil
-	}
-	defer func() { in.store = nil }()
-	return <-in.store
+	return in.stage.Store.Stage(ctx, in.run, fresh, in.stage.Now().Add(in.stage.lease()))
 }
 
 // overlay lays rows over what is stored of them, so that what an adapter does not
 // supply stays, and picks those that still differ.
-func (in *intake) overlay(ctx context.Context, keys []string, known map[string]alerts.KnownRecord, fresh *[]alerts.Staged) error {
-	if len(keys) == 0 {
+func (in *intake) overlay(ctx context.Context, rows []*alerts.Record, known map[string]alerts.KnownRecord) error {
+	if len(rows) == 0 {
 		return nil
+	}
+	keys := make([]string, len(rows))
+	for i, row := range rows {
+		keys[i] = row.SourceKey
 	}
 	stored, err := in.stage.Store.Records(ctx, in.run.FeedID, keys)
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		was, ok := stored[key]
-		row := in.rows[in.index[key]]
+	for _, row := range rows {
+		was, ok := stored[row.SourceKey]
 		if !ok {
-			*fresh = append(*fresh, alerts.Staged{Hash: row.Hash(), Record: row})
+			in.stageNext(row.Hash(), *row)
 			continue
 		}
-		next := was.Overlay(row)
+		next := was.Overlay(*row)
 		hash := next.Hash()
-		if hash == known[key].Hash {
-			in.counts.Unchanged++
+		if hash == known[row.SourceKey].Hash {
+			in.found.Unchanged++
 			continue
 		}
-		in.counts.Changed++
-		in.counts.Newsworthy += in.newsworthy(&was.Details, &next.Details)
-		*fresh = append(*fresh, alerts.Staged{Hash: hash, Record: next})
+		in.found.Changed++
+		in.found.Newsworthy += in.newsworthy(&was.Details, &next.Details)
+		in.stageNext(hash, next)
 	}
 	return nil
 }

@@ -3,10 +3,14 @@ package ingest
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
 )
+
+// rehearsalBatch is how many rows are rehearsed at a time.
+const rehearsalBatch = 500
 
 // Rehearse reports on a file as importing it into the feed now would read it, and
 // stores nothing. The events that it would tell go to tell, as they would be written,
@@ -32,20 +36,19 @@ func (s *Stage) Rehearse(ctx context.Context, f alerts.Feed, data io.Reader, o O
 	if err != nil {
 		return nil, err
 	}
+	defer in.wait()
 	in.rehearse = func(rows []alerts.Staged) error {
 		if run.Silent {
 			return nil
 		}
-		for len(rows) > 0 {
-			n := min(len(rows), applyBatch)
-			events, err := s.Store.Rehearse(ctx, run, f, rows[:n], s.Now())
+		for batch := range slices.Chunk(rows, rehearsalBatch) {
+			events, err := s.Store.Rehearse(ctx, run, f, batch, s.Now())
 			if err != nil {
 				return err
 			}
 			if err := tell(events); err != nil {
 				return err
 			}
-			rows = rows[n:]
 		}
 		return nil
 	}
@@ -57,7 +60,7 @@ func (s *Stage) Rehearse(ctx context.Context, f alerts.Feed, data io.Reader, o O
 	if err != nil {
 		return nil, err
 	}
-	if err := in.flush(ctx); err != nil {
+	if err := in.finish(ctx); err != nil {
 		return nil, err
 	}
 	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,7 +31,7 @@ func (s *Store) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, row
 		for i := range rows {
 			b.apply(&rows[i])
 		}
-		events, err := b.save(ctx)
+		events, after, err := b.save(ctx)
 		if err != nil {
 			return err
 		}
@@ -43,7 +42,7 @@ func (s *Store) ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, row
 		if _, err := tx.ExecContext(ctx, `UPDATE run SET events = events + $1 WHERE id = $2`, len(events), r.ID); err != nil {
 			return err
 		}
-		return s.writeEvents(ctx, tx, events) // numbers last
+		return s.writeNews(ctx, tx, events, after) // numbers last
 	})
 	if err != nil {
 		return fmt.Errorf("apply rows of the run: %w", err)
@@ -77,12 +76,14 @@ type alias struct {
 type news struct {
 	alerts.Event
 	application *application
+	after       string // as it is stored
 }
 
 // An application in a batch, with all its records.
 type application struct {
 	alerts.Application
 	records  []ranked // in order of precedence
+	text     string   // its details as they are stored
 	isNew    bool
 	redacted alerts.Redaction
 	held     bool // it has events that wait for a release
@@ -236,7 +237,7 @@ func (b *batch) apply(row *alerts.Staged) {
 		was := a.Details
 		prev = &was
 	}
-	a.Details, a.UpdatedAt = next, b.now.UnixMilli()
+	a.Details, a.UpdatedAt, a.text = next, b.now.UnixMilli(), asText(&next)
 	if prev != nil && len(alerts.Diff(prev, &next)) == 0 {
 		return // another code for the same, at most
 	}
@@ -248,7 +249,7 @@ func (b *batch) apply(row *alerts.Staged) {
 		if a.Hidden {
 			e.State = alerts.EventSilenced
 		}
-		b.news = append(b.news, news{e, a})
+		b.news = append(b.news, news{e, a, a.text})
 	}
 }
 
@@ -264,8 +265,8 @@ func (a *application) put(r ranked) {
 }
 
 // save writes the applications, records and aliases of a batch and returns the
-// events, which are still to be written.
-func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
+// events, which are still to be written, with their snapshots as they are stored.
+func (b *batch) save(ctx context.Context) (events []alerts.Event, after []string, err error) {
 	var fresh, records, aliases [][]any
 	var added []*application
 	for _, a := range b.touched {
@@ -274,33 +275,27 @@ func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
 		}
 	}
 	if err := b.number(ctx, added); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	update, err := b.tx.PrepareContext(ctx, updateApplication)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer update.Close()
 	for _, a := range b.touched {
-		details, err := json.Marshal(&a.Details)
-		if err != nil {
-			return nil, fmt.Errorf("the application %s: %w", a.Reference, err)
-		}
 		listed, cell, lon, lat := shownAt(&a.Details, a.FirstSeen)
 		if a.isNew {
-			fresh = append(fresh, []any{a.ID, a.Authority, a.Reference, a.Version, a.FirstSeen, a.UpdatedAt, listed, cell, lon, lat, string(details)})
-		} else if _, err := update.ExecContext(ctx, a.Reference, a.Version, a.UpdatedAt, listed, cell, lon, lat, string(details), a.ID); err != nil {
-			return nil, err
+			fresh = append(fresh, []any{a.ID, a.Authority, a.Reference, a.Version, a.FirstSeen, a.UpdatedAt, listed, cell, lon, lat, a.text})
+		} else if _, err := update.ExecContext(ctx, a.Reference, a.Version, a.UpdatedAt, listed, cell, lon, lat, a.text, a.ID); err != nil {
+			return nil, nil, err
 		}
 		for i := range a.records {
 			if r := &a.records[i]; r.changed {
-				recorded := details // most applications have one record, which says the same
+				recorded := a.text // most applications have one record, which says the same
 				if len(a.records) > 1 {
-					if recorded, err = json.Marshal(&r.Details); err != nil {
-						return nil, err
-					}
+					recorded = asText(&r.Details)
 				}
-				records = append(records, []any{r.FeedID, r.SourceKey, a.ID, int64(r.Supplied), string(recorded), r.hash, b.run.ID})
+				records = append(records, []any{r.FeedID, r.SourceKey, a.ID, int64(r.Supplied), recorded, r.hash, b.run.ID})
 			}
 		}
 	}
@@ -314,14 +309,14 @@ func (b *batch) save(ctx context.Context) ([]alerts.Event, error) {
 				details = excluded.details, hash = excluded.hash, run_id = excluded.run_id`),
 		b.store.dialect.insert(ctx, b.tx, "alias", []string{"authority", "reference_key", "application_id"}, aliases, "ON CONFLICT DO NOTHING"),
 	); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	events := make([]alerts.Event, len(b.news))
+	events, after = make([]alerts.Event, len(b.news)), make([]string, len(b.news))
 	for i, n := range b.news {
-		events[i] = n.Event
+		events[i], after[i] = n.Event, n.after
 		events[i].ApplicationID = n.application.ID
 	}
-	return events, nil
+	return events, after, nil
 }
 
 const updateApplication = `UPDATE application SET reference = $1, version = $2, updated_at = $3, listed = $4, cell = $5, lon = $6, lat = $7, details = $8 WHERE id = $9`
@@ -358,6 +353,15 @@ func (b *batch) number(ctx context.Context, added []*application) error {
 // locked from here to the commit, and this is the last thing a transaction does:
 // so numbers become visible in their order and without gaps.
 func (s *Store) writeEvents(ctx context.Context, tx *sql.Tx, events []alerts.Event) error {
+	after := make([]string, len(events))
+	for i := range events {
+		after[i] = asText(&events[i].After)
+	}
+	return s.writeNews(ctx, tx, events, after)
+}
+
+// writeNews is writeEvents with the later snapshots as they are stored.
+func (s *Store) writeNews(ctx context.Context, tx *sql.Tx, events []alerts.Event, after []string) error {
 	if len(events) == 0 {
 		return nil
 	}
@@ -365,8 +369,7 @@ func (s *Store) writeEvents(ctx context.Context, tx *sql.Tx, events []alerts.Eve
 	live := 0
 	for i := range events {
 		e := &events[i]
-		before := asJSON[alerts.Details]{e.Before}
-		rows[i] = []any{nil, e.ApplicationID, e.Version, e.Type, e.State, e.Late, e.At, e.RunID, before, asJSON[alerts.Details]{&e.After}}
+		rows[i] = []any{nil, e.ApplicationID, e.Version, e.Type, e.State, e.Late, e.At, e.RunID, asJSON[alerts.Details]{e.Before}, after[i]}
 		if e.State == alerts.EventLive {
 			live++
 		}

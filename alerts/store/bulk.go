@@ -15,7 +15,7 @@ const rowsPerInsert = 100
 func (d dialect) insert(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any, conflict string) error {
 	prepare := func(rows int) (*sql.Stmt, error) {
 		var b strings.Builder
-		b.WriteString("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ")
+		b.WriteString(d.insertInto + " " + table + " (" + strings.Join(columns, ", ") + ") VALUES ")
 		for i := range rows * len(columns) {
 			switch {
 			case i == 0:

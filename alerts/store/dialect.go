@@ -32,6 +32,7 @@ type dialect struct {
 	skipLocked  string                                                            // appended to a SELECT that claims rows
 	intValue    string                                                            // the value column of json_each as an integer
 	parameter   func(n int) string                                                // the n-th of a statement with very many; numbered ones take SQLite's parser time that grows with the square of their number
+	insertInto  string                                                            // begins a statement of many rows. When a row cannot be inserted the transaction is given up; with OR FAIL SQLite keeps no copies of pages so as to take back the statement alone
 	scrub       string                                                            // run after an erasure, so that no old copy of a page stays in the journal
 	copyMatches func(ctx context.Context, db *sql.DB, batch []alerts.Match) error // quicker than statements of many rows; nil where there is nothing quicker
 	search      string                                                            // the ids of at most $2 applications, the latest first, with every word of $1
@@ -41,13 +42,13 @@ type dialect struct {
 
 var (
 	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value",
-		parameter: func(int) string { return "?" }, scrub: "PRAGMA wal_checkpoint(TRUNCATE)",
+		parameter: func(int) string { return "?" }, insertInto: "INSERT OR FAIL INTO", scrub: "PRAGMA wal_checkpoint(TRUNCATE)",
 		search: `SELECT rowid FROM application_search WHERE application_search MATCH $1 ORDER BY rowid DESC LIMIT $2`, and: " AND ",
 		word: func(word string, begins bool) string { return `"` + word + `"` + map[bool]string{true: "*"}[begins] }}
 
 	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint",
-		parameter:   func(n int) string { return "$" + strconv.Itoa(n) },
+		parameter: func(n int) string { return "$" + strconv.Itoa(n) }, insertInto: "INSERT INTO",
 		copyMatches: copyMatches,
 		search:      `SELECT id FROM application WHERE words @@ to_tsquery('simple', $1) ORDER BY id DESC LIMIT $2`, and: " & ",
 		word: func(word string, begins bool) string { return "'" + word + "'" + map[bool]string{true: ":*"}[begins] }}
@@ -76,7 +77,7 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 			"busy_timeout(10000)", "foreign_keys(1)", "secure_delete(1)", "temp_store(2)", "journal_size_limit(67108864)"}, pragmas...)}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
-	if write, err = sql.Open(d.driver, name("journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)")); err != nil {
+	if write, err = sql.Open(d.driver, name("journal_mode(WAL)", "synchronous(FULL)", "cache_size(-32768)", "wal_autocheckpoint(4000)")); err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1) // SQLite has one writer; waiting here is fairer than in its busy handler

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -127,6 +128,9 @@ func records(ctx context.Context, q querier, feedID int64, keys []string) (map[s
 	return out, nil
 }
 
+// stagedBatch is how many staged rows are kept and applied together, at most.
+const stagedBatch = 500
+
 // Stage keeps rows of a run that say something new until the run is judged. It
 // extends the run's lease.
 func (s *Store) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error {
@@ -137,12 +141,15 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, u
 		if err := s.redactStaged(ctx, tx, r.FeedID, rows); err != nil {
 			return err
 		}
-		values := make([][]any, len(rows))
-		for i := range rows {
-			row := &rows[i]
-			values[i] = []any{r.ID, row.Ord, row.SourceKey, row.Authority, int64(row.Supplied), asJSON[alerts.Details]{&row.Details}, row.Hash}
+		var values [][]any
+		for batch := range slices.Chunk(rows, stagedBatch) {
+			var kept []byte
+			for i := range batch {
+				kept = batch[i].AppendCompact(kept)
+			}
+			values = append(values, []any{r.ID, batch[len(batch)-1].Ord, kept})
 		}
-		return s.dialect.insert(ctx, tx, "staged", []string{"run_id", "ord", "source_key", "authority", "supplied", "details", "hash"}, values, "")
+		return s.dialect.insert(ctx, tx, "staged", []string{"run_id", "ord", "batch"}, values, "")
 	})
 	if err != nil {
 		return fmt.Errorf("stage %d rows: %w", len(rows), err)
@@ -150,13 +157,20 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, u
 	return nil
 }
 
-// Staged returns the rows of a run that follow the given place and are still to be
-// applied, at most limit of them.
-func (s *Store) Staged(ctx context.Context, r alerts.Run, after, limit int) ([]alerts.Staged, error) {
-	rows, err := collect(ctx, s.read, func(rows *sql.Rows) (row alerts.Staged, err error) {
-		row.FeedID = r.FeedID
-		return row, rows.Scan(&row.Ord, &row.SourceKey, &row.Authority, &row.Supplied, asJSON[alerts.Details]{&row.Details}, &row.Hash)
-	}, `SELECT ord, source_key, authority, supplied, details, hash FROM staged WHERE run_id = $1 AND ord > $2 ORDER BY ord LIMIT $3`, r.ID, after, limit)
+// Staged returns the batch of a run's rows that follows the given place and is still
+// to be applied; none when all are.
+func (s *Store) Staged(ctx context.Context, r alerts.Run, after int) ([]alerts.Staged, error) {
+	var kept []byte
+	err := s.read.QueryRowContext(ctx, `SELECT batch FROM staged WHERE run_id = $1 AND ord > $2 ORDER BY ord LIMIT 1`, r.ID, after).Scan(&kept)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	var rows []alerts.Staged
+	for err == nil && len(kept) > 0 {
+		row := alerts.Staged{Record: alerts.Record{FeedID: r.FeedID}}
+		kept, err = row.ReadCompact(kept)
+		rows = append(rows, row)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read what the run staged: %w", err)
 	}

@@ -188,6 +188,15 @@ func list[T any](items []T) string {
 	return string(b)
 }
 
+// asText returns details as they are stored.
+func asText(d *alerts.Details) string {
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(fmt.Sprintf("store %s: %v", d.Reference, err)) // only NaN can do this; adapters refuse it
+	}
+	return string(b)
+}
+
 // asJSON stores a value as JSON text and reads it back; SQL NULL is the zero value.
 type asJSON[T any] struct{ V *T }
 
