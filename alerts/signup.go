@@ -247,15 +247,6 @@ type Standing struct {
 	Subscriptions []Subscription
 }
 
-// A Consent is one consent given or withdrawn, for the person's own copy.
-type Consent struct {
-	SubscriptionID int64
-	At             int64  // unix ms
-	Method         string // "sign-up", "confirm", "edit", "stop" or "undo"
-	Wording        string // version of the words shown
-	Page           string // where
-}
-
 // An Allowance limits how often something may be asked for.
 type Allowance struct {
 	Key    string // what is counted: a client, or an address by its keyed hash

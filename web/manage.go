@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -414,54 +413,9 @@ func (s *Server) ownData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	standing, err := s.Store.Standing(r.Context(), h.Recipient)
+	own, err := s.Store.Personal(r.Context(), h.Recipient)
 	if err != nil {
 		return err
-	}
-	consents, err := s.Store.Consents(r.Context(), h.Recipient)
-	if err != nil {
-		return err
-	}
-	wishes, err := s.Store.CoverageWishes(r.Context(), h.Recipient)
-	if err != nil {
-		return err
-	}
-	type area struct {
-		Label       string        `json:"label"`
-		Latitude    float64       `json:"latitude"`
-		Longitude   float64       `json:"longitude"`
-		Radius      float64       `json:"radius_metres"`
-		Kinds       []alerts.Kind `json:"kinds"` // empty: all
-		Frequency   string        `json:"frequency"`
-		State       string        `json:"state"`
-		Since       time.Time     `json:"since"`
-		PausedUntil *time.Time    `json:"paused_until,omitempty"`
-	}
-	type consent struct {
-		At      time.Time `json:"at"`
-		What    string    `json:"what"`
-		Wording string    `json:"version_of_words"`
-		Page    string    `json:"page"`
-	}
-	out := struct {
-		Address  string    `json:"address"`
-		State    string    `json:"state"`
-		Language string    `json:"language"`
-		Areas    []area    `json:"areas"`
-		Wishes   []string  `json:"districts_to_be_told_of"`
-		Consents []consent `json:"consents"`
-	}{standing.Recipient.Address, string(standing.Recipient.State), standing.Recipient.Language, []area{}, slices.Concat([]string{}, wishes), []consent{}}
-	for _, sub := range standing.Subscriptions {
-		v := sub.Current
-		a := area{v.Area.Label, v.Area.Centre.Lat, v.Area.Centre.Lon, v.Area.Radius, slices.Concat([]alerts.Kind{}, v.Filter.Kinds), string(v.Cadence), string(sub.State), time.UnixMilli(sub.CreatedAt).UTC(), nil}
-		if sub.PausedUntil > 0 && sub.PausedUntil != alerts.Forever {
-			until := time.UnixMilli(sub.PausedUntil).UTC()
-			a.PausedUntil = &until
-		}
-		out.Areas = append(out.Areas, a)
-	}
-	for _, c := range consents {
-		out.Consents = append(out.Consents, consent{time.UnixMilli(c.At).UTC(), c.Method, c.Wording, c.Page})
 	}
 	head := w.Header()
 	head.Set("Content-Type", "application/json; charset=utf-8")
@@ -469,5 +423,5 @@ func (s *Server) ownData(w http.ResponseWriter, r *http.Request) error {
 	head.Set("Cache-Control", "no-store")
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return enc.Encode(own)
 }

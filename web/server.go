@@ -57,7 +57,7 @@ type Store interface {
 	Suppress(ctx context.Context, recipient int64, reason string, now time.Time) error
 	WishCoverage(ctx context.Context, recipient int64, districts []string, now time.Time) error
 	CoverageWishes(ctx context.Context, recipient int64) ([]string, error)
-	Consents(ctx context.Context, recipient int64) ([]alerts.Consent, error)
+	Personal(ctx context.Context, recipient int64) (alerts.Personal, error)
 
 	Feeds(ctx context.Context) ([]alerts.Feed, error)
 	Allow(ctx context.Context, a alerts.Allowance) (bool, error)

@@ -26,7 +26,8 @@ const housekeepingBatch = 500
 // Housekeeping removes what has had its time: scope rows of versions that the
 // matcher has passed, links and sign-ups that ran out, old ticks, attempts and due
 // marks, the words of old mail, all but the last captured mails and the last runs'
-// quarantine. It works in small transactions and can be stopped at any point.
+// quarantine, the ledger after 13 months, and people who never confirmed or who
+// stopped four weeks ago. It works in small transactions and can be stopped at any point.
 func (s *Store) Housekeeping(ctx context.Context, now time.Time) error {
 	before := func(d time.Duration) int64 { return now.Add(-d).UnixMilli() }
 	for _, step := range []struct {
@@ -56,11 +57,10 @@ func (s *Store) Housekeeping(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("clear away %s: %w", step.what, err)
 		}
 	}
-	for {
-		if n, err := s.ForgetUnconfirmed(ctx, now); err != nil || n == 0 { // links and allowances too
-			return err
-		}
+	if err := s.retire(ctx, now); err != nil {
+		return err
 	}
+	return s.forgetAll(ctx, now) // links and allowances too
 }
 
 // sweep repeats a statement, whose last parameter is how many rows it may take,

@@ -304,13 +304,6 @@ func (s *Store) Subscription(ctx context.Context, id int64) (alerts.Subscription
 	return subs[0], nil
 }
 
-// Consents returns all consents of a recipient, oldest first.
-func (s *Store) Consents(ctx context.Context, recipient int64) ([]alerts.Consent, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (c alerts.Consent, err error) {
-		return c, rows.Scan(&c.SubscriptionID, &c.At, &c.Method, &c.Wording, &c.Page)
-	}, `SELECT subscription_id, at, method, wording, page FROM consent WHERE recipient_id = $1 ORDER BY id`, recipient)
-}
-
 // changing runs a change to one recipient's affairs in a transaction that holds
 // the recipient's row.
 func (s *Store) changing(ctx context.Context, recipient int64, what string, fn func(*sql.Tx, alerts.Recipient) error) error {

@@ -76,7 +76,11 @@ func (c *auditCommand) Run(ctx context.Context, cfg *Config, std streams) error 
 			return err
 		}
 	}
-	report, err := (&audit.Audit{Store: s}).Run(ctx, c.After, to)
+	forgotten, err := s.Forgotten(ctx) // whose matches have had their time
+	if err != nil {
+		return err
+	}
+	report, err := (&audit.Audit{Store: s}).Run(ctx, max(c.After, forgotten), to)
 	if err != nil {
 		return err
 	}

@@ -37,20 +37,21 @@ type streams struct {
 type commands struct {
 	Config
 
-	Demo         demoCommand         `cmd:"" help:"Show everything with sample data: no network, no set-up, mail kept at /dev/mail."`
-	Serve        serveCommand        `cmd:"" help:"Run the pages, the schedule and the stages."`
-	Pass         passCommand         `cmd:"" help:"Make one pass of a stage and stop."`
-	Feed         feedCommand         `cmd:"" help:"Councils' feeds: list, add, check, import, run, release, discard, export."`
-	Postcodes    postcodesCommand    `cmd:"" help:"The postcode table: import, lookup."`
-	Boundaries   boundariesCommand   `cmd:"" help:"Where authorities, wards and properties are: import, list."`
-	Operators    operatorsCommand    `cmd:"" help:"Who may see the operator's pages: add, list, remove."`
-	Applications applicationsCommand `cmd:"" help:"Single applications: redact, restore."`
-	Mail_        mailCommand         `cmd:"" name:"mail" help:"Mail that comes back: receive."`
-	Explain      explainCommand      `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
-	Endpoints    endpointsCommand    `cmd:"" help:"Webhooks: list, add, ping, confirm, log, recover, test, rotate, pause, resume, remove."`
-	Audit        auditCommand        `cmd:"" help:"Ask the matching question again by brute force and compare."`
-	Migrate      migrateCommand      `cmd:"" help:"Bring the database up to date."`
-	Version      versionCommand      `cmd:"" help:"Print the version."`
+	Demo          demoCommand          `cmd:"" help:"Show everything with sample data: no network, no set-up, mail kept at /dev/mail."`
+	Serve         serveCommand         `cmd:"" help:"Run the pages, the schedule and the stages."`
+	Pass          passCommand          `cmd:"" help:"Make one pass of a stage and stop."`
+	Feed          feedCommand          `cmd:"" help:"Councils' feeds: list, add, check, import, run, release, discard, export."`
+	Postcodes     postcodesCommand     `cmd:"" help:"The postcode table: import, lookup."`
+	Boundaries    boundariesCommand    `cmd:"" help:"Where authorities, wards and properties are: import, list."`
+	Operators     operatorsCommand     `cmd:"" help:"Who may see the operator's pages: add, list, remove."`
+	Subscriptions subscriptionsCommand `cmd:"" help:"People and what they follow: list, export, erase, allow."`
+	Applications  applicationsCommand  `cmd:"" help:"Single applications: redact, restore."`
+	Mail_         mailCommand          `cmd:"" name:"mail" help:"Mail that comes back: receive."`
+	Explain       explainCommand       `cmd:"" help:"Say why a subscription was, or was not, told of an application."`
+	Endpoints     endpointsCommand     `cmd:"" help:"Webhooks: list, add, ping, confirm, log, recover, test, rotate, pause, resume, remove."`
+	Audit         auditCommand         `cmd:"" help:"Ask the matching question again by brute force and compare."`
+	Migrate       migrateCommand       `cmd:"" help:"Bring the database up to date."`
+	Version       versionCommand       `cmd:"" help:"Print the version."`
 }
 
 // exit statuses, as documented in the README.
