@@ -23,6 +23,7 @@ import (
 // address gets as many mails as limits allow, and one link confirms all that
 // waits for confirmation.
 func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
+	r = s.approximate(r)
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if ok, err := allow(ctx, tx, limits.Client(r.Client, now)); err != nil {
 			return err
@@ -59,6 +60,14 @@ func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []st
 		return fmt.Errorf("store the sign-up: %w", err)
 	}
 	return err
+}
+
+// approximate moves the place that is asked for, where exact places are not kept.
+func (s *Store) approximate(r alerts.SignUp) alerts.SignUp {
+	if s.ApproximatePlaces {
+		r.Area = r.Area.Approximate()
+	}
+	return r
 }
 
 // stageSubscription makes the sign-up a pending subscription of the recipient. One
@@ -222,6 +231,7 @@ func activate(ctx context.Context, tx *sql.Tx, sub *alerts.Subscription, claimed
 // AddArea gives a person who has proved to own the address another area, active
 // at once. alerts.ErrConflict: the area is followed already.
 func (s *Store) AddArea(ctx context.Context, recipient int64, r alerts.SignUp, now time.Time) (sub alerts.Subscription, err error) {
+	r = s.approximate(r)
 	err = s.changing(ctx, recipient, "add an area", func(tx *sql.Tx, to alerts.Recipient) error {
 		if to.Address == "" {
 			return alerts.ErrNotFound

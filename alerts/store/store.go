@@ -25,6 +25,8 @@ import (
 // A Store is an open database. Its methods may be called from several goroutines
 // and, on PostgreSQL, from several processes and machines.
 type Store struct {
+	ApproximatePlaces bool // keep the places that people follow to about 100 m only; set before use
+
 	write, read *sql.DB
 	dialect     dialect
 	dsn         string

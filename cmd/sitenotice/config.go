@@ -27,20 +27,21 @@ const (
 
 // Config is what the operator may set, by flag or by variable.
 type Config struct {
-	Data         string   `help:"Folder for the database, the keys and the postcode table (default: sitenotice-data; for the demo a temporary one)."`
-	DB           string   `name:"db" help:"Database: sqlite:PATH or postgres://… (default: sitenotice.db in the data folder)."`
-	Listen       string   `help:"Address to serve pages on." default:"localhost:8080"`
-	BaseURL      string   `name:"base-url" help:"Address of the service as people see it, for links in mails." default:"http://localhost:8080"`
-	Mail         string   `help:"How mail is sent: capture (kept, shown at /dev/mail), smtp://user:password@host:port, or sendgrid (key in SITENOTICE_SENDGRID_KEY)." default:"capture"`
-	From         string   `help:"From address of mails." default:"Sitenotice <alerts@localhost>"`
-	Inbound      string   `help:"Address whose mail \"mail receive\" reads, like bounces@example.org: bounces, complaints, wishes to stop. Left out: mail offers no address to stop at."`
-	Contact      string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
-	Tiles        string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
-	TilesCredit  string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
-	TrustedProxy []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
-	AllowOnly    []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
-	JSON         bool     `name:"json" help:"Print results as JSON."`
-	LogLevel     string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
+	Data              string   `help:"Folder for the database, the keys and the postcode table (default: sitenotice-data; for the demo a temporary one)."`
+	DB                string   `name:"db" help:"Database: sqlite:PATH or postgres://… (default: sitenotice.db in the data folder)."`
+	Listen            string   `help:"Address to serve pages on." default:"localhost:8080"`
+	BaseURL           string   `name:"base-url" help:"Address of the service as people see it, for links in mails." default:"http://localhost:8080"`
+	Mail              string   `help:"How mail is sent: capture (kept, shown at /dev/mail), smtp://user:password@host:port, or sendgrid (key in SITENOTICE_SENDGRID_KEY)." default:"capture"`
+	From              string   `help:"From address of mails." default:"Sitenotice <alerts@localhost>"`
+	Inbound           string   `help:"Address whose mail \"mail receive\" reads, like bounces@example.org: bounces, complaints, wishes to stop. Left out: mail offers no address to stop at."`
+	Contact           string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
+	Tiles             string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
+	TilesCredit       string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
+	TrustedProxy      []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
+	AllowOnly         []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
+	ApproximatePlaces bool     `name:"approximate-places" help:"Keep the places that people follow to about 100 metres only."`
+	JSON              bool     `name:"json" help:"Print results as JSON."`
+	LogLevel          string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
 	SendgridKey       string           `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
 	SendgridEventsKey string           `name:"sendgrid-events-key" help:"Verification key of SendGrid's signed Event Webhook." hidden:""`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 )
 
 // A person who has done everything that leaves a trace is erased, by each of the
@@ -122,4 +123,21 @@ func TestPeopleAreFoundListedAndLetInAgain(t *testing.T) {
 			t.Error("an address that was let in again is not written to")
 		}
 	})
+}
+
+func TestWithApproximatePlacesNoHomeIsStored(t *testing.T) {
+	for _, e := range storetest.Engines(t) {
+		t.Run(e.Name, func(t *testing.T) {
+			w := newWorld(t, e, func(c *Config) { c.ApproximatePlaces = true })
+			w.subscribe("jo@example.org", alerts.Daily)
+			for _, text := range []string{"51.539 ", "51.53900", "-0.1426 ", "-0.14260"} {
+				if found := w.traces(text); len(found) > 0 {
+					t.Errorf("%q is in %v", text, found)
+				}
+			}
+			if n := w.one(`SELECT count(*) FROM subscription_version WHERE abs(lat - 51.539) < 0.0007 AND abs(lon + 0.1426) < 0.001`); n != 1 {
+				t.Error("the place is not near, or not stored")
+			}
+		})
+	}
 }

@@ -61,6 +61,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 			opened.Close()
 		}
 	}(s.store)
+	s.store.ApproximatePlaces = cfg.ApproximatePlaces
 	if s.keys, err = cfg.keys(); err != nil {
 		return nil, err
 	}
