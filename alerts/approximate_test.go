@@ -26,7 +26,7 @@ func TestAnApproximatePlaceIsNearAndNotExact(t *testing.T) {
 	if len(seen) > 30 { // a field of 210 by 330 m
 		t.Errorf("2,000 homes are still in %d places", len(seen))
 	}
-	for label, want := range map[string]string{"n1c4ag": "n1c 4", "Home, SW1A 1AA": "Home, SW1A 1", "51.53900, -0.14260": "51.540, -0.143", "Mum's": "Mum's", "M1 1AE and M1 1AF": "M1 1 and M1 1"} {
+	for label, want := range map[string]string{"n1c4ag": "n1c 4", "Home, SW1A 1AA": "Home, SW1A 1", "51.53900, -0.14260": "51.540, -0.142", "Mum's": "Mum's", "M1 1AE and M1 1AF": "M1 1 and M1 1"} {
 		if got := (Area{Kind: AreaCircle, Centre: geo.Point{Lon: -0.1426, Lat: 51.5399}, Label: label}).Approximate().Label; got != want {
 			t.Errorf("%q becomes %q, want %q", label, got, want)
 		}

@@ -69,6 +69,13 @@ var retention = map[string]string{
 	"triage_log":           "as long as the group wants: what its members wrote, under the names they chose",
 	"endpoint":             "until its owner deletes it",
 	"endpoint_secret":      "until it runs out or the endpoint is deleted; sealed",
+	"mute":                 "until the person lifts it or is erased",
+	"address_move":         "7 days after it ran out, or until the person is erased",
+	"reminder":             "until the case is decided, or the person is erased",
+	"outage":               "as long as the feed is read: when a register was away",
+	"outage_told":          "until the outage is over and told, or the person is erased",
+	"audit_run":            "as long as the service runs: counts",
+	"timeliness":           "as long as the service runs: counts",
 	"endpoint_area":        "until its owner deletes it",
 }
 
