@@ -127,10 +127,9 @@ func (e *Endpoint) Record(t HookTry, outage bool) {
 	}
 	e.Network = o.Network()
 	if outage && o.Network() {
-		if e.FailingSince == 0 {
-			e.FailingSince = t.At
+		if e.FailingSince != 0 {
+			e.FailingSince += max(0, t.At-max(before, e.FailingSince))
 		}
-		e.FailingSince += max(0, t.At-max(before, e.FailingSince))
 		return
 	}
 	e.Failures++
@@ -179,14 +178,14 @@ func (e *Endpoint) rest(o HookOutcome) time.Duration {
 }
 
 // OutageWindow is how long ago endpoints may have begun to fail for it to be
-// together.
+// together, and how long ago they must have been tried to be counted.
 const OutageWindow = 15 * time.Minute
 
 // A Census counts the endpoints that were tried within the outage window and had
 // worked before it.
 type Census struct {
 	Tried   int
-	Failing int // of them: those that began to fail within it, and answer nothing
+	Failing int // of them: those that answer nothing
 }
 
 // Adjust counts what the latest tries at an endpoint say, given the endpoint as it
@@ -198,7 +197,7 @@ func (c *Census) Adjust(e *Endpoint, network bool, now int64) {
 	}
 	if e.TriedAt < since {
 		c.Tried++
-	} else if e.FailingSince != 0 && e.Network {
+	} else if e.Network {
 		c.Failing--
 	}
 	if network {

@@ -327,7 +327,7 @@ func (p *hookPass) count(tries []alerts.HookTry) {
 // rest lets all processes rest when most endpoints fail together: the fault is ours.
 func (p *hookPass) rest(ctx context.Context) error {
 	now := p.Now()
-	until, err := p.Store.PauseSender(ctx, HookSenderName, "most endpoints cannot be reached", now, restAfter)
+	until, err := p.Store.PauseSender(ctx, HookSenderName, "most endpoints cannot be reached", now, hookRestAfter)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,15 @@ func after(d alerts.Delivery, o alerts.Outcome, now time.Time, jitter float64) (
 	return alerts.DeliveryQueued, now.Add(wait)
 }
 
+// hookRests is how long webhooks rest after each outage of our own in a row; the
+// last one is repeated. It is short: an outage may be a mistaken guess, and then
+// others wait for nothing.
+var hookRests = []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute}
+
+func hookRestAfter(failures int) time.Duration {
+	return hookRests[min(max(failures, 1), len(hookRests))-1]
+}
+
 // hookWaits is how long a webhook rests after each failed attempt, as Standard
 // Webhooks proposes: ten attempts in 75 hours and a half.
 var hookWaits = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,

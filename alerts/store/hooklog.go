@@ -84,7 +84,10 @@ func (s *Store) Recover(ctx context.Context, endpoint int64, r alerts.Recovery, 
 			return err
 		}
 		forward, err := done.RowsAffected()
-		n += int(forward)
+		if n += int(forward); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE endpoint SET rests_until = 0 WHERE id = $1`, endpoint) // whoever asks says that it works again
 		return err
 	})
 	return n, err

@@ -238,8 +238,12 @@ func (s *Store) recordHealth(ctx context.Context, tx *sql.Tx, sender string, tri
 		worked = worked || ok
 		remarkable[id] = remarkable[id] || !ok || t.Delivery.IsPing()
 	}
-	if worked {
-		if _, err := tx.ExecContext(ctx, `UPDATE sender SET failures = 0, paused_until = 0, reason = '' WHERE name = $1 AND failures > 0`, sender); err != nil {
+	var outages int64 // in a row, that have not ended
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(failures), 0) FROM sender WHERE name = $1`, sender).Scan(&outages); err != nil {
+		return false, err
+	}
+	if worked && outages > 0 {
+		if _, err := tx.ExecContext(ctx, `UPDATE sender SET failures = 0, paused_until = 0, reason = '' WHERE name = $1`, sender); err != nil {
 			return false, err
 		}
 	}
@@ -264,8 +268,11 @@ func (s *Store) recordHealth(ctx context.Context, tx *sql.Tx, sender string, tri
 	if err != nil {
 		return false, err
 	}
-	if outage, err = s.isOutage(ctx, tx, endpoints, byEndpoint, now); err != nil {
-		return false, err
+	// An outage goes on until somebody is reached.
+	if outage = outages > 0 && !worked && slices.ContainsFunc(tries, func(t alerts.HookTry) bool { return t.Outcome.Network() }); !outage {
+		if outage, err = s.isOutage(ctx, tx, endpoints, byEndpoint, now); err != nil {
+			return false, err
+		}
 	}
 	for i := range endpoints {
 		e := &endpoints[i]
@@ -292,7 +299,7 @@ func (s *Store) recordHealth(ctx context.Context, tx *sql.Tx, sender string, tri
 func (s *Store) isOutage(ctx context.Context, tx *sql.Tx, endpoints []alerts.Endpoint, tries map[int64][]alerts.HookTry, now time.Time) (bool, error) {
 	var c alerts.Census
 	since := now.Add(-alerts.OutageWindow).UnixMilli()
-	if err := tx.QueryRowContext(ctx, `SELECT count(*), count(CASE WHEN failing_since > 0 AND network THEN 1 END) FROM endpoint
+	if err := tx.QueryRowContext(ctx, `SELECT count(*), count(CASE WHEN network THEN 1 END) FROM endpoint
 		WHERE tried_at >= $1 AND state = 'active' AND (failing_since = 0 OR failing_since >= $2)`, since, since).Scan(&c.Tried, &c.Failing); err != nil {
 		return false, err
 	}
