@@ -213,7 +213,10 @@ func teams(m chatMessage) any {
 // matrix writes what the generic webhooks of matrix-hookshot take: HTML, and the
 // same as text.
 func matrix(m chatMessage) any {
-	// A zero-width space keeps "@room" from calling the whole room.
+	// A zero-width space keeps "@room" from calling the whole room; in an address, %40 does.
+	for i := range m.links {
+		m.links[i].url = strings.ReplaceAll(m.links[i].url, "@", "%40")
+	}
 	calm := func(s string) string { return strings.ReplaceAll(s, "@", "@\u200b") }
 	safe := func(s string) string { return html.EscapeString(calm(s)) }
 	var b strings.Builder

@@ -63,6 +63,7 @@ const ImportPath = "/api/v1/feeds/{feed}/import"
 // Register adds the routes.
 func (a *API) Register(r *mux.Router) {
 	r.HandleFunc(ImportPath, a.importFile).Methods(http.MethodPost)
+	r.HandleFunc("/api/v1/schemas/{schema}", a.schema).Methods(http.MethodGet, http.MethodHead)
 }
 
 // IsUpload reports whether a request may have a body of up to MaxUpload bytes.
