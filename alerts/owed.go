@@ -11,6 +11,7 @@ type Owed struct {
 	Recipient     Recipient
 	Due           map[Cadence]int64 // unix ms of the next mail of each cadence
 	Subscriptions []Subscription
+	Mutes         []Mute
 	Matches       []OwedMatch // in order of their sequence numbers
 }
 
@@ -73,6 +74,7 @@ type CaseNews struct {
 // Why matches are closed without being told.
 const (
 	ClosedByEnd    = "the subscription was ended" // taking it up again opens them
+	ClosedByMute   = "its case, site or kind was muted"
 	closedHidden   = "the case was taken down"
 	closedUnwanted = "no longer wanted, since the subscription was changed"
 	closedUntold   = "it corrects what had not been told"
@@ -166,6 +168,9 @@ func (c *composing) sift() error {
 			continue
 		case m.Hidden && m.Event.Type != EventRemoved:
 			c.close(m, closedHidden)
+			continue
+		case Muted(c.Mutes, m.Event.ApplicationID, m.Event.Authority, m.Latest):
+			c.close(m, ClosedByMute)
 			continue
 		}
 		if !m.Correction && m.VersionID != sub.Current.ID {

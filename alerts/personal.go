@@ -23,6 +23,8 @@ type Personal struct {
 	Mails      []PersonalMail       `json:"mails"`
 	Reports    []PersonalReport     `json:"what_was_reported_of_mails"`
 	Links      []PersonalLink       `json:"links_that_work"`
+	Muted      []PersonalMute       `json:"muted"`
+	Move       *PersonalMove        `json:"move_to_another_address,omitempty"`
 	Suppressed *PersonalSuppression `json:"not_written_to,omitempty"`
 }
 
@@ -81,6 +83,24 @@ type PersonalLink struct {
 	Purpose string    `json:"purpose"`
 	Made    time.Time `json:"made"`
 	Until   time.Time `json:"until"`
+}
+
+// PersonalMute is what the person wants to hear no more of.
+type PersonalMute struct {
+	What  string    `json:"what"` // case, site, kind
+	Key   string    `json:"key"`
+	Label string    `json:"label"`
+	At    time.Time `json:"at"`
+}
+
+// PersonalMove is another address that the person has asked for.
+type PersonalMove struct {
+	To        string     `json:"to"`
+	Asked     time.Time  `json:"asked"`
+	OldAgreed *time.Time `json:"old_address_agreed,omitempty"`
+	NewAgreed *time.Time `json:"new_address_agreed,omitempty"`
+	Done      *time.Time `json:"done,omitempty"`
+	Until     time.Time  `json:"until"`
 }
 
 // PersonalSuppression says that the address is not written to.

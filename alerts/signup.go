@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/mail"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -72,42 +71,6 @@ func (s SignUp) Check() (SignUp, []*InvalidError) {
 	s.Address = address
 	s.Area.Label = CleanLabel(s.Area.Label)
 	return s, append(faults, CheckWish(s.Area, s.Filter, s.Cadence)...)
-}
-
-// CheckWish returns the faults in what a subscription asks for: its area, its
-// filter and its cadence.
-func CheckWish(a Area, f Filter, c Cadence) []*InvalidError {
-	var faults []*InvalidError
-	add := func(field, problem string) { faults = append(faults, &InvalidError{field, problem}) }
-	switch a.Kind {
-	case AreaCircle:
-		if !(a.Radius >= MinRadius && a.Radius <= MaxRadius) {
-			add("radius", fmt.Sprintf("Choose a distance between %s and %s", Metres(MinRadius), Metres(MaxRadius)))
-		}
-		if err := CheckPlace(a.Centre); err != nil {
-			faults = append(faults, err)
-		}
-	case AreaWard, AreaAuthority:
-		if a.Code == "" {
-			add("area", "Choose a ward or a council")
-		}
-	case AreaPolygon:
-		if len(a.Shape) == 0 {
-			add("area", "Draw an area")
-		}
-	default:
-		add("area", "Choose an area")
-	}
-	if c != Immediate && c != Daily && c != Weekly {
-		add("frequency", "Choose how often you want to hear from us")
-	}
-	for _, k := range f.Kinds {
-		if k != "" && !slices.Contains(Kinds, k) { // "" stands for cases to which the council gave no kind
-			add("kinds", "Choose from the kinds of application in the list")
-			break
-		}
-	}
-	return faults
 }
 
 // CheckPlace returns the fault in a place that somebody typed, if there is one.
@@ -188,42 +151,6 @@ func numeric(domain string) bool {
 	return strings.Trim(last, "0123456789") == ""
 }
 
-// A Wish is what the subscriber may change about a subscription. The place stays:
-// another place is another subscription.
-type Wish struct {
-	Radius  float64
-	Label   string
-	Filter  Filter
-	Cadence Cadence
-}
-
-// Apply returns the version changed as wished; it does not check the wish.
-func (w Wish) Apply(v Version) Version {
-	if v.Area.Kind == AreaCircle {
-		v.Area.Radius = w.Radius
-	}
-	if label := CleanLabel(w.Label); label != "" {
-		v.Area.Label = label
-	}
-	v.Filter, v.Cadence = w.Filter, w.Cadence
-	return v
-}
-
-// SameArea reports whether two areas are the same place to the person who
-// follows them: for circles the same centre, whatever the radius.
-func SameArea(a, b Area) bool {
-	if a.Kind != b.Kind {
-		return false
-	}
-	switch a.Kind {
-	case AreaCircle:
-		return geo.Distance(a.Centre, b.Centre) < 5
-	case AreaPolygon:
-		return string(a.Shape) == string(b.Shape)
-	}
-	return a.Code == b.Code
-}
-
 // A Letter is a mail to one person about their own subscriptions, before it is
 // put into words.
 type Letter struct {
@@ -234,6 +161,7 @@ type Letter struct {
 	Filter    Filter  // of a confirmation
 	Secret    string  // for the link that confirms, signs in or accepts; empty in others
 	Already   bool    // the area is followed already: nothing to confirm, a manage link instead
+	Move      *Move   // of the mails that ask whether alerts may go to another address
 }
 
 // A Writer puts a letter into words. The store calls it within a transaction, so
@@ -261,10 +189,11 @@ type Limits struct {
 	ConfirmationsPerMonth int // confirmation mails to one address
 	ManageLinksPerDay     int // requested manage links to one address
 	SignInLinksPerDay     int // sign-in links to one address
+	MovesPerDay           int // wishes of one person for another address
 }
 
 // DefaultLimits are the limits unless the operator sets others.
-var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6}
+var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6, MovesPerDay: 3}
 
 // Client returns the allowance of a client for one sign-up or link.
 func (l Limits) Client(client string, now time.Time) Allowance {
@@ -277,6 +206,11 @@ func (l Limits) Confirmations(addressKey string, now time.Time) []Allowance {
 		{"confirm:" + addressKey, string(DateOf(now)), l.ConfirmationsPerDay},
 		{"confirm:" + addressKey, string(DateOf(now))[:7], l.ConfirmationsPerMonth},
 	}
+}
+
+// Move returns the allowance of a recipient for one move to another address.
+func (l Limits) Move(recipient int64, now time.Time) Allowance {
+	return Allowance{fmt.Sprintf("move:%d", recipient), string(DateOf(now)), l.MovesPerDay}
 }
 
 // ManageLinks returns the allowance of an address for one requested manage link.

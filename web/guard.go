@@ -18,8 +18,17 @@ import (
 	"github.com/sitenotice/sitenotice/web/api"
 )
 
-// maxBody is more than any form here can fill; a one-click POST is 26 bytes.
+// maxBody is more than any form here can fill but one in which areas are drawn; a
+// one-click POST is 26 bytes.
 const maxBody = 64 << 10
+
+// maxDrawn is more than two outlines of as many corners as are possible.
+const maxDrawn = 1 << 20
+
+// mayDraw reports whether a request may bring outlines.
+func mayDraw(r *http.Request) bool {
+	return r.URL.Path == "/subscriptions" || strings.HasPrefix(r.URL.Path, "/manage/")
+}
 
 // maxTime is how long a page may take before it is given up.
 const maxTime = 15 * time.Second
@@ -162,6 +171,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			most = api.MaxUpload + maxBody // the fields beside the file
 		case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, checkPath):
 			most = maxCheckForm
+		case mayDraw(r):
+			most = maxDrawn
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		inner.ServeHTTP(w, r)

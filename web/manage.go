@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -89,28 +88,35 @@ type managePage struct {
 	Holder  holder
 	Address string // as its owner may see it
 	Areas   []manageArea
-	Ended   []manageArea
+	Ended   []manageArea // that were stopped by the change before
 	Done    string
-	Place   placeForm // of the form that adds an area
-	Add     signUpForm
-	Wished  []string
+	Mutes   []alerts.Mute
+	Move    *alerts.Move // asked for and not made yet
+	NewMail string       // the other address, as typed
+	Problem *alerts.InvalidError
 	Erase   string // problem beside the box
-	Kept    int64
 	Today   alerts.Date
 }
 
-type manageArea struct {
-	alerts.Subscription
-	Edit     signUpForm
-	Label    string
-	Coverage []alerts.Coverage
-	Paused   string // until when, in words; empty when it is not paused
-	Problem  string // beside the pause date
-	Open     bool   // the form is unfolded, because of a problem in it
+// ProblemAt is the problem beside a field of the settings.
+func (p managePage) ProblemAt(field string) string {
+	if p.Problem == nil || p.Problem.Field != field {
+		return ""
+	}
+	return p.Problem.Problem
 }
 
-// Kinds says which kinds of application are wanted.
-func (a manageArea) Kinds() string { return kindWords(a.Current.Filter) }
+// Several reports whether more than one area is followed, so that all can be
+// stopped at once.
+func (p managePage) Several() bool { return len(p.Areas) > 1 }
+
+type manageArea struct {
+	alerts.Subscription
+	Coverage []alerts.Coverage
+	Paused   string // until when, in words; empty when it is not paused
+	Until    string // the pause date as typed
+	Problem  string // beside the pause date
+}
 
 // Near is the address of the list of applications in the area; empty if it is no
 // circle.
@@ -133,20 +139,29 @@ var doneWords = map[string]string{
 	"paused":  "The area is paused. We go on looking and will send what you missed in one mail when you resume.",
 	"resumed": "The area is no longer paused. What you missed comes in one mail.",
 	"stopped": "You will get no more mail about this area. If that was a mistake, take it up again below.",
-	"undone":  "You follow this area again.",
+	"undone":  "Taken up again: you hear of it from now on.",
+	"ended":   "You will get no more alerts. If that was a mistake, take them up again below.",
 	"wished":  "We will write once when that council is covered.",
+	"unmuted": "You hear of it again from now on. What happened while it was muted is not told.",
+	"moving":  "We have written to both addresses. Once the buttons in both mails have been pressed, your alerts go to the new one; until then nothing changes.",
+	"stayed":  "Your alerts stay at the address they go to now.",
 }
 
 // manage shows a person's alerts.
 func (s *Server) manage(w http.ResponseWriter, r *http.Request) error {
 	h, err := s.holderOf(r)
 	if errors.Is(err, alerts.ErrExpired) {
-		return s.render(w, r, http.StatusGone, "expired.html", "This link has expired", linksPage{})
+		return s.expired(w, r)
 	}
 	if err != nil {
 		return err
 	}
 	return s.renderManage(w, r, http.StatusOK, h, func(p *managePage) { p.Done = doneWords[r.URL.Query().Get("done")] })
+}
+
+// expired says that a manage link has run out, and offers another.
+func (s *Server) expired(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusGone, "expired.html", "This link has expired", linksPage{})
 }
 
 func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int, h holder, change func(*managePage)) error {
@@ -159,14 +174,17 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	now := s.Now()
-	page := managePage{Holder: h, Address: standing.Recipient.Address, Today: alerts.DateOf(now),
-		Place: placeForm{Radius: alerts.DefaultRadius, HavePostcodes: s.Postcodes != nil}, Add: signUpForm{Cadence: cmp.Or(s.Cadence, alerts.Daily), Radius: alerts.DefaultRadius}}
-	if page.Wished, err = s.Store.CoverageWishes(ctx, h.Recipient); err != nil {
+	page := managePage{Holder: h, Address: standing.Recipient.Address, Today: alerts.DateOf(now)}
+	if page.Mutes, err = s.Store.Mutes(ctx, h.Recipient); err != nil {
+		return err
+	}
+	if move, err := s.Store.PendingMove(ctx, h.Recipient, now); err == nil {
+		page.Move = &move
+	} else if !errors.Is(err, alerts.ErrNotFound) {
 		return err
 	}
 	for _, sub := range standing.Subscriptions {
-		a := manageArea{Subscription: sub, Label: sub.Current.Area.Label,
-			Edit: signUpForm{Radius: sub.Current.Area.Radius, Cadence: sub.Current.Cadence, Groups: groupsOf(sub.Current.Filter)}}
+		a := manageArea{Subscription: sub}
 		if sub.PausedUntil > now.UnixMilli() {
 			a.Paused = "until you resume it"
 			if sub.PausedUntil != alerts.Forever {
@@ -178,9 +196,13 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 		}
 		page.Areas = append(page.Areas, a)
 	}
-	if id, err := strconv.ParseInt(r.URL.Query().Get("ended"), 10, 64); err == nil {
+	for _, ended := range r.URL.Query()["ended"] {
+		id, err := strconv.ParseInt(ended, 10, 64)
+		if err != nil || len(page.Ended) == alerts.MaxAreas {
+			break
+		}
 		if sub, err := s.Store.Subscription(ctx, id); err == nil && sub.RecipientID == h.Recipient && sub.State == alerts.SubscriptionEnded && sub.Current.ID != 0 {
-			page.Ended = append(page.Ended, manageArea{Subscription: sub, Label: sub.Current.Area.Label})
+			page.Ended = append(page.Ended, manageArea{Subscription: sub})
 		}
 	}
 	title := "Your alerts"
@@ -222,71 +244,6 @@ func back(w http.ResponseWriter, r *http.Request, h holder, done string, more ..
 	return nil
 }
 
-// addArea adds another area at once: who holds the link has the address.
-func (s *Server) addArea(w http.ResponseWriter, r *http.Request) error {
-	h, err := s.acting(r)
-	if err != nil {
-		return err
-	}
-	form, at, ok := s.find(r.PostForm)
-	add := readSignUp(r.PostForm)
-	if !ok {
-		if form.Problem == nil {
-			form.Problem = &alerts.InvalidError{Field: "postcode", Problem: "Enter a postcode"}
-			if !form.HavePostcodes {
-				form.Problem.Field, form.Problem.Problem = "lat", "Enter a latitude and a longitude"
-			}
-		}
-		return s.renderManage(w, r, http.StatusUnprocessableEntity, h, func(p *managePage) { p.Place, p.Add = form, add })
-	}
-	area := alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: add.Radius, Label: at.Label}
-	if label := alerts.CleanLabel(r.PostForm.Get("label")); label != "" {
-		area.Label = label
-	}
-	if add.Problems = alerts.CheckWish(area, alerts.Filter{}, add.Cadence); len(add.Problems) == 0 {
-		_, err = s.Store.AddArea(r.Context(), h.Recipient, alerts.SignUp{Area: area, Filter: filterOf(add.Groups), Cadence: add.Cadence, Page: "/manage"}, s.Now())
-		if err == nil {
-			return back(w, r, h, "added")
-		}
-		if !errors.Is(err, alerts.ErrConflict) {
-			return err
-		}
-		form.Problem = &alerts.InvalidError{Field: "postcode", Problem: "You already follow this area: change it above"}
-		if form.ByPosition() {
-			form.Problem.Field = "lat"
-		}
-	}
-	return s.renderManage(w, r, http.StatusUnprocessableEntity, h, func(p *managePage) { p.Place, p.Add = form, add })
-}
-
-// editArea changes radius, label, kinds and frequency.
-func (s *Server) editArea(w http.ResponseWriter, r *http.Request) error {
-	h, id, err := s.actingOn(r)
-	if err != nil {
-		return err
-	}
-	sub, err := s.ownArea(r, h, id)
-	if err != nil {
-		return err
-	}
-	edit := readSignUp(r.PostForm)
-	wish := alerts.Wish{Radius: edit.Radius, Label: r.PostForm.Get("label"), Filter: filterOf(edit.Groups), Cadence: edit.Cadence}
-	next := wish.Apply(sub.Current)
-	if edit.Problems = alerts.CheckWish(next.Area, next.Filter, next.Cadence); len(edit.Problems) > 0 {
-		return s.renderManage(w, r, http.StatusUnprocessableEntity, h, func(p *managePage) {
-			for i := range p.Areas {
-				if a := &p.Areas[i]; a.ID == id {
-					a.Edit, a.Open, a.Label = edit, true, clip(r.PostForm.Get("label"), 60)
-				}
-			}
-		})
-	}
-	if err := s.Store.Edit(r.Context(), h.Recipient, id, wish, s.Now()); err != nil {
-		return err
-	}
-	return back(w, r, h, "edited")
-}
-
 func (s *Server) actingOn(r *http.Request) (h holder, id int64, err error) {
 	if h, err = s.acting(r); err == nil {
 		id, err = areaID(r)
@@ -325,7 +282,7 @@ func (s *Server) pauseArea(w http.ResponseWriter, r *http.Request) error {
 			return s.renderManage(w, r, http.StatusUnprocessableEntity, h, func(p *managePage) {
 				for i := range p.Areas {
 					if a := &p.Areas[i]; a.ID == id {
-						a.Problem, a.Open = problem, true
+						a.Problem, a.Until = problem, clip(typed, 20)
 					}
 				}
 			})
@@ -362,6 +319,36 @@ func (s *Server) stopArea(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return back(w, r, h, "stopped", "ended", strconv.FormatInt(id, 10))
+}
+
+// stopAll stops every area at once.
+func (s *Server) stopAll(w http.ResponseWriter, r *http.Request) error {
+	h, err := s.acting(r)
+	if err != nil {
+		return err
+	}
+	ended, err := s.Store.EndCadences(r.Context(), h.Recipient, []alerts.Cadence{alerts.Immediate, alerts.Daily, alerts.Weekly}, "/manage", s.Now())
+	if err != nil {
+		return err
+	}
+	v := url.Values{"done": {"ended"}}
+	for _, sub := range ended {
+		v.Add("ended", strconv.FormatInt(sub.ID, 10))
+	}
+	http.Redirect(w, r, h.Path()+"?"+v.Encode(), http.StatusSeeOther)
+	return nil
+}
+
+// undoAll takes up again what was stopped last, all of it.
+func (s *Server) undoAll(w http.ResponseWriter, r *http.Request) error {
+	h, err := s.acting(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.Undo(r.Context(), h.Recipient, 0, nil, s.Now()); err != nil {
+		return err
+	}
+	return back(w, r, h, "undone")
 }
 
 func (s *Server) undoArea(w http.ResponseWriter, r *http.Request) error {

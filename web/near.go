@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -12,14 +11,14 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
-// recentDays is how far back the preview counts.
-const recentDays = 90
-
 type homePage struct {
 	Form    placeForm
 	Covered []alerts.Coverage
 	Mailbox bool
 }
+
+// Locates reports whether the page offers to ask the device where it is.
+func (homePage) Locates() bool { return true }
 
 // home is the postcode box.
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
@@ -46,13 +45,17 @@ func (s *Server) renderHome(w http.ResponseWriter, r *http.Request, status int, 
 
 type areaPage struct {
 	listing
-	Form       placeForm
-	Spot       spot
-	Map        sketch
-	Recent     int // applications in the last recentDays
-	RecentDays int
-	Coverage   []alerts.Coverage
-	SignUp     signUpForm
+	Form     placeForm
+	Spot     spot
+	Map      sketch
+	Coverage []alerts.Coverage
+	SignUp   wishForm
+}
+
+// OtherArea is the address of the form for another kind of area, or for this place
+// on a map.
+func (p areaPage) OtherArea(kind string) string {
+	return newTab(wishPage{Tabs: "/sign-up", Form: p.SignUp}, kind, "").Href
 }
 
 // Within is the address of the same list for another radius.
@@ -77,19 +80,14 @@ func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.renderHome(w, r, http.StatusUnprocessableEntity, form)
 	}
-	return s.renderArea(w, r, http.StatusOK, form, at, signUpForm{Cadence: cmp.Or(s.Cadence, alerts.Daily), Radius: form.Radius})
-}
-
-func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, form placeForm, at spot, sign signUpForm) error {
-	ctx := r.Context()
-	asked := r.URL.Query() // of a page that lists; of the sign-up form there is nothing in it
+	ctx, asked := r.Context(), r.URL.Query()
 	list, apps, err := s.list(ctx, alerts.Query{Area: at.circle(form.Radius)}, readFilter(asked), form.address(form.Radius), parseCursor(asked.Get("after")))
 	if err != nil {
 		return err
 	}
-	today := alerts.DateOf(s.Now())
-	page := areaPage{listing: list, Form: form, Spot: at, RecentDays: recentDays, SignUp: sign}
-	if page.Recent, err = s.Store.CountNear(ctx, at.Centre, form.Radius, today.AddDays(-recentDays)); err != nil {
+	page := areaPage{listing: list, Form: form, Spot: at,
+		SignUp: wishForm{Area: alerts.AreaCircle, Place: form, At: at, Found: true, Radius: form.Radius, Cadence: s.proposed()}}
+	if page.SignUp.Distances, err = s.around(ctx, at.Centre, form.Radius); err != nil {
 		return err
 	}
 	if page.Coverage, err = s.coverage(ctx, alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: form.Radius}); err != nil {
@@ -108,11 +106,7 @@ func (s *Server) renderArea(w http.ResponseWriter, r *http.Request, status int, 
 		}
 	}
 	page.Map = areaSketch(at.Centre, form.Radius, at.Label, apps)
-	title := "Planning applications within " + alerts.Metres(form.Radius) + " of " + at.Label
-	if len(sign.Problems) > 0 {
-		title = "Error: " + title
-	}
-	return s.render(w, r, status, "near.html", title, page)
+	return s.render(w, r, http.StatusOK, "near.html", "Planning applications within "+alerts.Metres(form.Radius)+" of "+at.Label, page)
 }
 
 func parseCursor(s string) alerts.Cursor {
@@ -131,19 +125,44 @@ func parseCursor(s string) alerts.Cursor {
 func (s *Server) coverage(ctx context.Context, a alerts.Area) ([]alerts.Coverage, error) {
 	var slugs []string
 	var districts []alerts.Authority
+	touching := func(centre geo.Point, radius float64) {
+		if s.Postcodes == nil {
+			return
+		}
+		for _, d := range s.Postcodes.Districts(centre, radius) {
+			if !slices.ContainsFunc(districts, func(have alerts.Authority) bool { return have.District == d.Code }) {
+				districts = append(districts, alerts.Authority{Name: d.Name, District: d.Code})
+			}
+		}
+	}
 	switch a.Kind {
 	case alerts.AreaCircle:
 		var err error
 		if slugs, err = s.Store.AuthoritiesNear(ctx, a.Centre, a.Radius); err != nil {
 			return nil, err
 		}
-		if s.Postcodes != nil {
-			for _, d := range s.Postcodes.Districts(a.Centre, a.Radius) {
-				districts = append(districts, alerts.Authority{Name: d.Name, District: d.Code})
+		touching(a.Centre, a.Radius)
+	case alerts.AreaPolygon:
+		spots, apart, err := spread(a)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range spots {
+			touching(p, apart)
+		}
+		if len(districts) == 0 {
+			if slugs, err = s.Store.AuthoritiesNear(ctx, a.Centre, apart*spreadSteps/2); err != nil {
+				return nil, err
 			}
 		}
 	case alerts.AreaAuthority:
 		slugs = []string{a.Code}
+	case alerts.AreaWard:
+		if code := s.districtOfWard(a.Code); code != "" {
+			districts = append(districts, alerts.Authority{Name: s.Postcodes.DistrictName(code), District: code})
+		} else {
+			touching(a.Centre, 500)
+		}
 	}
 	codes := make([]string, len(districts))
 	for i, d := range districts {
@@ -162,6 +181,33 @@ func (s *Server) coverage(ctx context.Context, a alerts.Area) ([]alerts.Coverage
 		}
 	}
 	return known, nil
+}
+
+// spreadSteps is how many places along either side of a drawn area stand for it.
+const spreadSteps = 8
+
+// spread returns places all over a drawn area, and how far they are apart.
+func spread(a alerts.Area) (spots []geo.Point, apart float64, err error) {
+	shape, err := geo.DecodeWKB(a.Shape)
+	if err != nil {
+		return nil, 0, err
+	}
+	area, err := geo.Prepare(shape)
+	if err != nil {
+		return nil, 0, err
+	}
+	box := geo.Bounds(shape)
+	lon, lat := (box.MaxLon-box.MinLon)/spreadSteps, (box.MaxLat-box.MinLat)/spreadSteps
+	apart = geo.Distance(geo.Point{Lon: box.MinLon, Lat: box.MinLat}, geo.Point{Lon: box.MinLon + lon, Lat: box.MinLat + lat})
+	for i := range spreadSteps {
+		for k := range spreadSteps {
+			p := geo.Point{Lon: box.MinLon + (float64(i)+.5)*lon, Lat: box.MinLat + (float64(k)+.5)*lat}
+			if area.Intersects(geo.Geometry(p)) {
+				spots = append(spots, p)
+			}
+		}
+	}
+	return append(spots, a.Centre), apart, nil
 }
 
 // A sketch is a plain locator map: no streets, but distances and directions are

@@ -24,6 +24,8 @@ type placeForm struct {
 	HavePostcodes bool // there is a table to look postcodes up in
 	Problem       *alerts.InvalidError
 	Suggestion    string // a postcode that may have been meant
+	Closed        string // a postcode that was closed and whose last place is known: it may be used when somebody says so
+	ClosedUsed    bool   // somebody has said so
 }
 
 // A spot is a place that was found.
@@ -60,6 +62,9 @@ func (f placeForm) address(radius float64) listAddress {
 		v.Set("lat", f.Lat)
 		v.Set("lon", f.Lon)
 	}
+	if f.ClosedUsed {
+		v.Set("closed", "yes")
+	}
 	v.Set("radius", strconv.FormatFloat(radius, 'f', -1, 64))
 	return listAddress{"/near", v}
 }
@@ -78,6 +83,7 @@ func (s *Server) find(v url.Values) (form placeForm, at spot, ok bool) {
 		Lon:           clip(v.Get("lon"), 40),
 		Radius:        alerts.DefaultRadius,
 		HavePostcodes: s.Postcodes != nil,
+		ClosedUsed:    v.Get("closed") == "yes",
 	}
 	if radius, err := strconv.ParseFloat(v.Get("radius"), 64); err == nil && radius >= alerts.MinRadius && radius <= alerts.MaxRadius {
 		form.Radius = math.Round(radius)
@@ -136,6 +142,11 @@ func (s *Server) findPostcode(form *placeForm) (at spot, ok bool) {
 	case err != nil:
 		return fault("We could not look this postcode up. Enter latitude and longitude instead")
 	}
+	if place.Terminated != "" && !form.ClosedUsed {
+		form.Closed = string(code)
+		return fault(fmt.Sprintf("The postcode %s was closed in %s. Enter the one in use now, or use its last place", code, month(place.Terminated)))
+	}
+	form.ClosedUsed = place.Terminated != ""
 	at = spot{Centre: place.Point, Label: string(code)}
 	if place.Terminated != "" {
 		at.Notes = append(at.Notes, fmt.Sprintf("The postcode %s was closed in %s. We use the last place it had.", code, month(place.Terminated)))
@@ -191,7 +202,7 @@ func findPosition(form *placeForm) (at spot, ok bool) {
 // radii are the distances on offer, the chosen one among them.
 func radii(chosen float64) []float64 {
 	out := []float64{100, 200, 500, 1000, 2000, 5000, 10_000}
-	if i, found := slices.BinarySearch(out, chosen); !found && chosen > 0 {
+	if i, found := slices.BinarySearch(out, chosen); !found && chosen >= alerts.MinRadius && chosen <= alerts.MaxRadius {
 		out = slices.Insert(out, i, chosen)
 	}
 	return out

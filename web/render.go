@@ -26,7 +26,7 @@ var templateFiles embed.FS
 
 // The folder vendor holds what make assets fetched, or nothing but a dot-file.
 //
-//go:embed assets/site.css assets/icon.svg assets/map.js all:assets/vendor
+//go:embed assets/site.css assets/icon.svg assets/map.js assets/locate.js all:assets/vendor
 var assetFiles embed.FS
 
 // An asset is a file that browsers may keep for ever: its address changes with
@@ -69,6 +69,7 @@ func loadAssets() map[string]assetFile {
 	add("site.css", styleType)
 	add("icon.svg", "image/svg+xml")
 	add("map.js", scriptType)
+	add(locateScript, scriptType)
 	add("vendor/"+mapStyle, styleType)
 	for _, name := range mapScripts[:3] {
 		add("vendor/"+name, scriptType)
@@ -87,6 +88,12 @@ func hasMap() bool {
 	return true
 }
 
+// locateScript asks the device where it is, when somebody presses a button for it.
+const locateScript = "locate.js"
+
+// A locating page has that button.
+type locating interface{ Locates() bool }
+
 // A mapped page has a map that scripts draw, when they are there.
 type mapped interface{ Mapped() bool }
 
@@ -104,14 +111,19 @@ func loadTemplates() map[string]*template.Template {
 		"count":    alerts.Thousands,
 		"consent":  func() string { return alerts.ConsentWords },
 		"radii":    radii,
-		"kinds":    func() []kindGroup { return kindGroups },
+		"kinds":    func() []alerts.KindGroup { return alerts.KindGroups },
+		"news":     func() []alerts.EventGroup { return alerts.EventGroups },
 		"capital":  alerts.Capital,
 		"roleName": func(r alerts.Role) string { return roleWords[r] },
 		"sentence": ended,
 		"areaName": alerts.AreaWords,
-		"wish":     func(f signUpForm, id string) wishFields { return wishFields{f, id} },
+		"extras":   alerts.AreaExtras,
+		"wants":    alerts.FilterWords,
+		"problem":  func(text, id string) problemText { return problemText{text, id} },
+		"fieldID":  fieldID,
+		"tab":      newTab,
 	}
-	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html"))
+	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html", "templates/wishparts.html"))
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -119,7 +131,7 @@ func loadTemplates() map[string]*template.Template {
 	out := map[string]*template.Template{}
 	for _, name := range names {
 		switch page := path.Base(name); page {
-		case "layout.html", "parts.html", "lists.html":
+		case "layout.html", "parts.html", "lists.html", "wishparts.html":
 		default:
 			out[page] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, name))
 		}
@@ -127,11 +139,46 @@ func loadTemplates() map[string]*template.Template {
 	return out
 }
 
-// wishFields is a form of what a subscription asks for; ID tells several on one
-// page apart.
-type wishFields struct {
-	Form signUpForm
-	ID   string
+// problemText is what is wrong with a field, and the field's id.
+type problemText struct{ Text, ID string }
+
+// fieldID is the id of the element to go to for a field at fault.
+func fieldID(field string) string {
+	switch field {
+	case "frequency":
+		return "immediate"
+	case "radius":
+		return "radius-500" // always on offer
+	case "kinds":
+		return "kind-homes"
+	case "events":
+		return "news-new"
+	case "ward":
+		return "ward-error"
+	case "authority":
+		return "authority-error"
+	case "area":
+		return "main"
+	}
+	return field
+}
+
+// A tab leads to one kind of area.
+type tab struct {
+	Words, Href string
+	Here        bool
+}
+
+func newTab(p wishPage, kind, words string) tab {
+	v := url.Values{"area": {kind}}
+	switch f := p.Form.Place; {
+	case p.Form.Found && f.ByPosition():
+		v.Set("lat", f.Lat)
+		v.Set("lon", f.Lon)
+	case p.Form.Found && kind != "authority":
+		v.Set("postcode", f.Postcode)
+	}
+	return tab{words, p.Tabs + "?" + v.Encode(), string(p.Form.Area) == kind}
 }
 
 // A frame is what every page has around it.
@@ -148,7 +195,7 @@ type frame struct {
 }
 
 // private are the pages that are one person's own, or whose address is secret.
-var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin", "/feeds/check/"}
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/mute/", "/move/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin", "/feeds/check/"}
 
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.
@@ -161,6 +208,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		f.Private = f.Private || strings.HasPrefix(r.URL.Path, p)
 	}
 	f.Private = f.Private || status >= 400 || r.Method == http.MethodPost // what somebody sent is theirs
+	if page, ok := page.(locating); ok && page.Locates() {
+		f.Scripts = append(f.Scripts, assets[locateScript].address)
+	}
 	if page, ok := page.(mapped); ok && page.Mapped() && hasMap() {
 		f.Styles = append(f.Styles, assets[mapStyle].address)
 		for _, name := range mapScripts {

@@ -289,7 +289,8 @@ func TestLogsHoldNothingPersonal(t *testing.T) {
 
 func TestLimitsAndMistakes(t *testing.T) {
 	eachSite(t, func(s *site) {
-		s.expect(s.do(s.request(http.MethodPost, "/subscriptions", url.Values{"email": {strings.Repeat("x", 100<<10)}})), http.StatusRequestEntityTooLarge)
+		s.expect(s.do(s.request(http.MethodPost, "/links", url.Values{"email": {strings.Repeat("x", 100<<10)}})), http.StatusRequestEntityTooLarge)
+		s.expect(s.do(s.request(http.MethodPost, "/subscriptions", url.Values{"outline": {strings.Repeat("x", 2<<20)}})), http.StatusRequestEntityTooLarge)
 		s.expect(s.do(s.request(http.MethodPut, "/", nil)), http.StatusMethodNotAllowed)
 		s.expect(s.get("/no-such-page"), http.StatusNotFound, "Page not found")
 		s.expect(s.get("/applications/camden/none"), http.StatusNotFound)
@@ -334,7 +335,7 @@ func TestHiddenApplicationsAreNowhere(t *testing.T) {
 				t.Errorf("%s shows it", path)
 			}
 		}
-		s.expect(s.get("/near?postcode=NW1+8NH"), http.StatusOK, "told you of", "2 applications")
+		s.expect(s.get("/near?postcode=NW1+8NH"), http.StatusOK, "2 new applications")
 	})
 }
 

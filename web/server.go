@@ -26,8 +26,12 @@ type Store interface {
 	GroupStore
 
 	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
-	CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error)
+	Density(ctx context.Context, centre geo.Point, radius float64, others []float64, since alerts.Date) (int, []alerts.Within, error)
+	CasesIn(ctx context.Context, area alerts.Area, authorities []string, since alerts.Date, limit int) ([]alerts.CaseHistory, bool, error)
+	FindBoundaries(ctx context.Context, kind alerts.BoundaryKind, text string, limit int) ([]alerts.Boundary, error)
+	Boundary(ctx context.Context, kind alerts.BoundaryKind, code string) (alerts.Boundary, error)
 	AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error)
+	ByAuthority(ctx context.Context, slug string, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
 	List(ctx context.Context, q alerts.Query, after alerts.Cursor, limit int) (alerts.Page, error)
 	ByReference(ctx context.Context, authority, number string, limit int) ([]alerts.Application, error)
 	Application(ctx context.Context, ref alerts.Ref) (alerts.Application, error)
@@ -58,6 +62,15 @@ type Store interface {
 	WishCoverage(ctx context.Context, recipient int64, districts []string, now time.Time) error
 	CoverageWishes(ctx context.Context, recipient int64) ([]string, error)
 	Personal(ctx context.Context, recipient int64) (alerts.Personal, error)
+	ApplicationByID(ctx context.Context, id int64) (alerts.Application, error)
+	Mutes(ctx context.Context, recipient int64) ([]alerts.Mute, error)
+	Mute(ctx context.Context, m alerts.Mute, now time.Time) error
+	Unmute(ctx context.Context, recipient, mute int64) error
+	AskMove(ctx context.Context, recipient int64, address string, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error
+	PendingMove(ctx context.Context, recipient int64, now time.Time) (alerts.Move, error)
+	DropMove(ctx context.Context, recipient int64) error
+	AwaitingMove(ctx context.Context, secret string, now time.Time) (alerts.Move, error)
+	AgreeMove(ctx context.Context, secret string, addressKey func(string) string, now time.Time) (alerts.Move, error)
 
 	Feeds(ctx context.Context) ([]alerts.Feed, error)
 	Allow(ctx context.Context, a alerts.Allowance) (bool, error)
@@ -71,6 +84,11 @@ type Store interface {
 type Postcodes interface {
 	Lookup(c postcode.Code) (postcode.Place, error)
 	Districts(centre geo.Point, radiusM float64) []postcode.District
+	DistrictName(code string) string
+	DistrictExtent(code string) (geo.Box, bool)
+	Wards(centre geo.Point, radiusM float64) []postcode.Ward
+	WardsOf(district string) []postcode.Ward // of all districts when it is empty
+	HasWard(code string) bool
 	WardName(code string) string
 	Attribution() []string
 }
@@ -81,7 +99,7 @@ type Postcodes interface {
 type ConfirmMail struct {
 	Recipient  alerts.Recipient
 	Area       alerts.Area
-	Kinds      string // which kinds of application, in words
+	Filter     alerts.Filter
 	Cadence    alerts.Cadence
 	Coverage   []alerts.Coverage // of each authority that the area touches
 	Already    bool
@@ -97,6 +115,15 @@ type ManageMail struct {
 	Valid     alerts.Date // the last day on which it works
 }
 
+// A MoveMail is what a mail has to say that asks whether alerts may go to another
+// address.
+type MoveMail struct {
+	Recipient alerts.Recipient // whom this mail goes to
+	Move      alerts.Move      // NewEnd: this is the mail to the new address
+	AgreeURL  string
+	NeverURL  string // of the mail to the new address: never write to it again
+}
+
 // A Server serves the pages. All fields but Postcodes, Contact and TrustedProxies
 // are required.
 type Server struct {
@@ -109,6 +136,7 @@ type Server struct {
 	// MessageID if they care to.
 	ConfirmMail func(ConfirmMail) (alerts.Delivery, error)
 	ManageMail  func(ManageMail) (alerts.Delivery, error)
+	MoveMail    func(MoveMail) (alerts.Delivery, error)
 	SignInMail  func(SignInMail) (alerts.Delivery, error)
 	InviteMail  func(InviteMail) (alerts.Delivery, error)
 
@@ -145,7 +173,9 @@ func (s *Server) Handler() http.Handler {
 	get("/near.{format}", s.nearDocument)
 	get("/search", s.search)
 	get("/search.{format}", s.searchDocument)
+	get("/near/density.json", s.density)
 
+	get("/sign-up", s.showSignUp)
 	post("/subscriptions", s.signUp)
 	get("/subscriptions/sent", s.signedUp)
 	get("/confirm/{secret}", s.showConfirm)
@@ -156,6 +186,8 @@ func (s *Server) Handler() http.Handler {
 	get("/links/sent", s.sentLink)
 	get("/manage/{token}", s.manage)
 	get("/manage/{token}/data.json", s.ownData)
+	get("/manage/{token}/areas/new", s.showAddArea)
+	get("/manage/{token}/areas/{id}", s.showArea)
 	post("/manage/{token}/areas", s.addArea)
 	post("/manage/{token}/areas/{id}", s.editArea)
 	post("/manage/{token}/areas/{id}/pause", s.pauseArea)
@@ -163,7 +195,17 @@ func (s *Server) Handler() http.Handler {
 	post("/manage/{token}/areas/{id}/stop", s.stopArea)
 	post("/manage/{token}/areas/{id}/undo", s.undoArea)
 	post("/manage/{token}/coverage", s.wishCoverage)
+	post("/manage/{token}/stop", s.stopAll)
+	post("/manage/{token}/undo", s.undoAll)
+	post("/manage/{token}/unmute/{id}", s.unmute)
+	post("/manage/{token}/address", s.askMove)
+	post("/manage/{token}/address/drop", s.dropMove)
 	post("/manage/{token}/erase", s.erase)
+	get("/move/{secret}", s.showMove)
+	post("/move/{secret}", s.agreeMove)
+	get("/mute/{token}", s.showMute)
+	post("/mute/{token}", s.mute)
+	post("/mute/{token}/undo", s.undoMute)
 
 	get("/u/{token}", s.showUnsubscribe)
 	post("/u/{token}", s.unsubscribe) // one click, also from mail programs

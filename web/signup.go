@@ -1,144 +1,100 @@
 package web
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/gorilla/mux"
-
 	"github.com/sitenotice/sitenotice/alerts"
 )
 
-// A kindGroup is what a form offers instead of two dozen kinds.
-type kindGroup struct {
-	Key   string
-	Label string
-	Kinds []alerts.Kind
+// A wishPage is where somebody says what they want to hear of: to sign up, or for
+// an area of theirs.
+type wishPage struct {
+	Heading   string
+	Intro     string
+	Action    string // where the form is posted to
+	Tabs      string // the address to which the kinds of area lead; empty when the kind is settled
+	Button    string
+	Back      string // the page that somebody came from; empty for none
+	SignUp    bool   // asks for an address and for consent
+	Ready     bool   // there is an area, so that the rest can be asked for
+	Form      wishForm
+	Finder    finder
+	Rehearsal *rehearsalView // when a rehearsal was asked for
+	Coverage  []alerts.Coverage
 }
 
-var kindGroups = []kindGroup{
-	{"homes", "Extensions and alterations to homes", []alerts.Kind{alerts.KindHouseholder, alerts.KindLawfulExisting, alerts.KindLawfulProposed, alerts.KindPriorApproval}},
-	{"building", "New buildings and larger schemes", []alerts.Kind{alerts.KindFull, alerts.KindOutline, alerts.KindReserved, alerts.KindPIP, alerts.KindEIA, alerts.KindCouncilOwn}},
-	{"use", "Changes of use", []alerts.Kind{alerts.KindChangeOfUse}},
-	{"heritage", "Listed buildings and demolition", []alerts.Kind{alerts.KindListed, alerts.KindDemolition}},
-	{"trees", "Trees", []alerts.Kind{alerts.KindTreesTPO, alerts.KindTreesArea}},
-	{"signs", "Signs, adverts and phone masts", []alerts.Kind{alerts.KindAdvert, alerts.KindTelecoms}},
-	{"conditions", "Conditions and changes to permissions", []alerts.Kind{alerts.KindConditions, alerts.KindVariation, alerts.KindNonMaterial}},
-	{"industry", "Minerals, waste and hazardous substances", []alerts.Kind{alerts.KindMinerals, alerts.KindHazardous}},
-	{"other", "Anything else, and whatever the council gave no kind", []alerts.Kind{alerts.KindOther, alerts.KindNeighbour, alerts.KindPreApplication, ""}},
+// Mapped reports whether the page has a map to draw on.
+func (p wishPage) Mapped() bool { return p.Form.Map != nil }
+
+// Locates reports whether the page offers to ask the device where it is.
+func (p wishPage) Locates() bool { return !p.Ready && p.Form.IsCircle() }
+
+// Uncovered are the councils of the area that no feed covers.
+func (p wishPage) Uncovered() []alerts.Coverage { return uncovered(p.Coverage) }
+
+// A finder lists wards or councils to choose from.
+type finder struct {
+	Text     string // what was looked for
+	Near     string // the postcode around which wards are listed
+	Wards    []wardFound
+	Councils []alerts.Coverage
+	More     bool // than are listed
+	Asked    bool
+	NoWards  bool // nothing is known of wards at all
 }
 
-// filterOf makes a filter of the groups that were ticked; none or all of them
-// means everything.
-func filterOf(groups []string) (f alerts.Filter) {
-	all := true
-	for _, g := range kindGroups {
-		if slices.Contains(groups, g.Key) {
-			f.Kinds = append(f.Kinds, g.Kinds...)
-		} else {
-			all = false
-		}
-	}
-	if all {
-		return alerts.Filter{}
-	}
-	return f
+// showSignUp asks where, what and how often; the place may be in the address.
+func (s *Server) showSignUp(w http.ResponseWriter, r *http.Request) error {
+	return s.startWish(w, r, s.signUpPage())
 }
 
-// groupsOf is the reverse of filterOf.
-func groupsOf(f alerts.Filter) (groups []string) {
-	for _, g := range kindGroups {
-		if slices.ContainsFunc(g.Kinds, func(k alerts.Kind) bool { return slices.Contains(f.Kinds, k) }) {
-			groups = append(groups, g.Key)
-		}
-	}
-	return groups
+func (s *Server) signUpPage() wishPage {
+	return wishPage{Heading: "Get alerts by e-mail", Intro: "Say where, and perhaps what, and leave an address. You can change all of it later.",
+		Action: "/subscriptions", Tabs: "/sign-up", Button: "Sign up", SignUp: true}
 }
 
-// kindWords says which kinds a filter lets through.
-func kindWords(f alerts.Filter) string {
-	groups := groupsOf(f)
-	if len(groups) == 0 {
-		return "all kinds of application"
-	}
-	var labels []string
-	for _, g := range kindGroups {
-		if slices.Contains(groups, g.Key) {
-			labels = append(labels, strings.ToLower(g.Label[:1])+g.Label[1:])
-		}
-	}
-	return "only " + alerts.Listing(labels)
-}
-
-// A signUpForm is the sign-up as typed.
-type signUpForm struct {
-	Radius   float64
-	Cadence  alerts.Cadence
-	Groups   []string
-	Email    string
-	Problems []*alerts.InvalidError
-}
-
-// ProblemAt is the problem beside a field.
-func (f signUpForm) ProblemAt(field string) string { return problemAt(f.Problems, field) }
-
-func problemAt(problems []*alerts.InvalidError, field string) string {
-	for _, p := range problems {
-		if p.Field == field {
-			return p.Problem
-		}
-	}
-	return ""
-}
-
-// Ticked reports whether a kind was chosen.
-func (f signUpForm) Ticked(group string) bool { return slices.Contains(f.Groups, group) }
-
-func readSignUp(v url.Values) signUpForm {
-	f := signUpForm{Cadence: alerts.Cadence(v.Get("frequency")), Groups: v["kinds"], Email: clip(v.Get("email"), 400)}
-	f.Radius, _ = strconv.ParseFloat(v.Get("radius"), 64)
-	return f
-}
-
-// signUp stores a sign-up. Whatever is known of the address, the answer is the
-// same.
+// signUp stores a sign-up, or rehearses it. Whatever is known of the address, the
+// answer to a sign-up is the same.
 func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
-	form, at, ok := s.find(r.PostForm)
-	if !ok {
-		return s.renderHome(w, r, http.StatusUnprocessableEntity, form)
+	form, wish, err := s.wish(r.Context(), r.PostForm)
+	if err != nil {
+		return err
 	}
-	sign := readSignUp(r.PostForm)
-	wish, problems := alerts.SignUp{
+	if rehearses(r.PostForm) {
+		return s.previewWish(w, r, s.signUpPage(), form, wish)
+	}
+	sign, problems := alerts.SignUp{
 		Address: r.PostForm.Get("email"), // unclipped: what is cut could pass
-		Area:    alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: sign.Radius, Label: at.Label},
-		Filter:  filterOf(sign.Groups),
-		Cadence: sign.Cadence,
-		Page:    "/near",
-		Client:  s.client(r),
+		Area:    wish.Area, Filter: wish.Filter, Cadence: wish.Cadence,
+		Page:   "/sign-up",
+		Client: s.client(r),
 	}.Check()
-	if len(problems) > 0 {
-		sign.Problems = problems
-		return s.renderArea(w, r, http.StatusUnprocessableEntity, form, at, sign)
+	for _, p := range problems {
+		if p.Field == "email" {
+			form.Problems = append(form.Problems, p)
+		}
+	}
+	if len(form.Problems) > 0 {
+		return s.renderWish(w, r, http.StatusUnprocessableEntity, s.signUpPage(), form)
 	}
 	if r.PostForm.Get("website") != "" { // no person sees this field
 		http.Redirect(w, r, "/subscriptions/sent", http.StatusSeeOther)
 		return nil
 	}
-	coverage, err := s.coverage(r.Context(), wish.Area)
+	coverage, err := s.coverage(r.Context(), sign.Area)
 	if err != nil {
 		return err
 	}
-	err = s.Store.Subscribe(r.Context(), wish, s.Keys.AddressKeys(wish.Address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
-		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Kinds: kindWords(l.Filter), Cadence: l.Cadence, Coverage: coverage, Already: l.Already,
+	err = s.Store.Subscribe(r.Context(), sign, s.Keys.AddressKeys(sign.Address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
+		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Filter: l.Filter, Cadence: l.Cadence, Coverage: coverage, Already: l.Already,
 			NeverURL: s.BaseURL + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))}
 		if l.Already {
 			m.ManageURL, _ = s.manageURL(l.Recipient.ID, alerts.RequestedManageDays)
@@ -152,6 +108,131 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, "/subscriptions/sent", http.StatusSeeOther)
 	return nil
+}
+
+// startWish begins a form from the address of the page: with the place, ward or
+// council that is in it, or by asking for one.
+func (s *Server) startWish(w http.ResponseWriter, r *http.Request, page wishPage) error {
+	ctx, q := r.Context(), r.URL.Query()
+	form := readWish(q)
+	form.Cadence = s.proposed()
+	form.Place, form.At, form.Found = s.find(q)
+	if form.Place.Problem != nil {
+		form.Problems = append(form.Problems, form.Place.Problem)
+	}
+	text := clip(q.Get("find"), 60)
+	page.Finder = finder{Text: text, Asked: text != "" || form.Place.Asked()}
+	switch form.Area {
+	case alerts.AreaPolygon:
+		page.Ready = true
+	case alerts.AreaWard:
+		var err error
+		if page.Ready, err = s.startWard(ctx, &page, &form); err != nil {
+			return err
+		}
+	case alerts.AreaAuthority:
+		name, _, err := s.authorityPlace(ctx, form.Authority)
+		if err != nil {
+			return err
+		}
+		if form.Name, page.Ready = name, name != ""; page.Ready {
+			break
+		}
+		form.Authority = ""
+		if page.Finder.Councils, page.Finder.More, err = s.findCouncils(ctx, text); err != nil {
+			return err
+		}
+	default:
+		form.Area = alerts.AreaCircle
+		page.Ready = form.Found
+	}
+	page.Form = form
+	status := http.StatusOK
+	if len(form.Problems) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return s.finishWish(w, r, status, page)
+}
+
+// startWard looks a ward up, or wards to choose from.
+func (s *Server) startWard(ctx context.Context, page *wishPage, form *wishForm) (ready bool, err error) {
+	if form.Ward != "" {
+		ward, problem, err := s.ward(ctx, form.Ward)
+		if err != nil {
+			return false, err
+		}
+		if problem == "" {
+			form.Name = ward.Name
+			return true, nil
+		}
+		form.Problems = append(form.Problems, &alerts.InvalidError{Field: "ward", Problem: problem})
+	}
+	f := &page.Finder
+	any, _, err := s.findWards(ctx, "")
+	if err != nil {
+		return false, err
+	}
+	f.NoWards = len(any) == 0
+	if f.Text != "" {
+		f.Wards, f.More, err = s.findWards(ctx, f.Text)
+		return false, err
+	}
+	if form.Found {
+		f.Near = form.At.Label
+		f.Wards, err = s.wardsNear(ctx, form.At.Centre)
+	}
+	return false, err
+}
+
+// proposed is how often the form proposes to write.
+func (s *Server) proposed() alerts.Cadence {
+	if s.Cadence != "" {
+		return s.Cadence
+	}
+	return alerts.Daily
+}
+
+// renderWish shows a form that was sent, with its problems beside its fields.
+func (s *Server) renderWish(w http.ResponseWriter, r *http.Request, status int, page wishPage, form wishForm) error {
+	page.Form = form
+	page.Ready = true
+	return s.finishWish(w, r, status, page)
+}
+
+// finishWish adds what a form shows besides what was typed, and sends the page.
+func (s *Server) finishWish(w http.ResponseWriter, r *http.Request, status int, page wishPage) error {
+	ctx, form := r.Context(), &page.Form
+	if page.Ready && form.IsCircle() && form.Found {
+		chosen := form.Radius
+		if chosen == 0 && r.Method != http.MethodPost {
+			chosen = alerts.DefaultRadius
+		}
+		d, err := s.around(ctx, form.At.Centre, chosen)
+		if err != nil {
+			return err
+		}
+		if form.Distances = d; form.Radius == 0 && r.Method != http.MethodPost {
+			form.Radius = alerts.DefaultRadius
+			if d.Suggested > 0 {
+				form.Radius = d.Suggested
+			}
+		}
+	}
+	if page.Ready && form.IsCircle() && !form.Found {
+		form.Distances = uncounted(form.Radius)
+	}
+	if page.Ready && hasMap() {
+		view, err := s.mapOf(ctx, form)
+		if err != nil {
+			return err
+		}
+		form.Map = view
+	}
+	title := page.Heading
+	if len(form.Problems) > 0 {
+		title = "Error: " + title
+	}
+	return s.render(w, r, status, "wish.html", title, page)
 }
 
 // addressed gives a mail a Message-ID unless it has one.
@@ -178,110 +259,4 @@ type sentPage struct {
 
 func (s *Server) signedUp(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "sent.html", "Check your e-mail", sentPage{s.Mailbox, int(alerts.ConfirmFor / (24 * time.Hour))})
-}
-
-type confirmPage struct {
-	Secret    string
-	Waiting   []confirmArea
-	Active    []confirmArea
-	Done      bool // this request confirmed something, or repeated what did
-	ManageURL string
-	Uncovered []alerts.Coverage
-}
-
-type confirmArea struct {
-	alerts.Subscription
-	Coverage []alerts.Coverage
-}
-
-// Kinds says which kinds of application are wanted.
-func (a confirmArea) Kinds() string { return kindWords(a.Current.Filter) }
-
-// showConfirm shows what waits for confirmation, and a button.
-func (s *Server) showConfirm(w http.ResponseWriter, r *http.Request) error {
-	standing, err := s.Store.Awaiting(r.Context(), mux.Vars(r)["secret"], s.Now())
-	if err != nil {
-		return err
-	}
-	return s.renderConfirm(w, r, standing, false)
-}
-
-// confirm makes active what was shown.
-func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	var versions []int64
-	for _, v := range r.PostForm["version"] {
-		if id, err := strconv.ParseInt(v, 10, 64); err == nil {
-			versions = append(versions, id)
-		}
-	}
-	standing, err := s.Store.Confirm(r.Context(), mux.Vars(r)["secret"], versions, s.Now())
-	if err != nil {
-		return err
-	}
-	if wishes := r.PostForm["tell"]; len(wishes) > 0 && standing.Recipient.State == alerts.RecipientActive {
-		if err := s.storeWishes(r, standing, wishes); err != nil {
-			return err
-		}
-	}
-	confirmed := slices.ContainsFunc(standing.Subscriptions, func(sub alerts.Subscription) bool {
-		return sub.State == alerts.SubscriptionActive && slices.Contains(versions, sub.Current.ID)
-	})
-	return s.renderConfirm(w, r, standing, confirmed)
-}
-
-func (s *Server) renderConfirm(w http.ResponseWriter, r *http.Request, standing alerts.Standing, done bool) error {
-	page := confirmPage{Secret: mux.Vars(r)["secret"], Done: done}
-	title := "Confirm your alerts"
-	for _, sub := range standing.Subscriptions {
-		coverage, err := s.coverage(r.Context(), sub.Current.Area)
-		if err != nil {
-			return err
-		}
-		area := confirmArea{sub, coverage}
-		if sub.State == alerts.SubscriptionPending {
-			page.Waiting = append(page.Waiting, area)
-			for _, c := range uncovered(coverage) {
-				if c.District != "" && !slices.ContainsFunc(page.Uncovered, func(have alerts.Coverage) bool { return have.District == c.District }) {
-					page.Uncovered = append(page.Uncovered, c)
-				}
-			}
-		} else {
-			page.Active = append(page.Active, area)
-		}
-	}
-	if len(page.Active) > 0 && (done || len(page.Waiting) == 0) {
-		page.ManageURL, _ = s.manageURL(standing.Recipient.ID, alerts.RequestedManageDays)
-		title = "Your alerts are confirmed"
-	}
-	return s.render(w, r, http.StatusOK, "confirm.html", title, page)
-}
-
-// storeWishes remembers of which councils somebody wants to hear, if their areas
-// touch them.
-func (s *Server) storeWishes(r *http.Request, standing alerts.Standing, wishes []string) error {
-	var districts []string
-	for _, sub := range standing.Subscriptions {
-		coverage, err := s.coverage(r.Context(), sub.Current.Area)
-		if err != nil {
-			return err
-		}
-		for _, c := range uncovered(coverage) {
-			if c.District != "" && slices.Contains(wishes, c.District) {
-				districts = append(districts, c.District)
-			}
-		}
-	}
-	if len(districts) == 0 {
-		return nil
-	}
-	return s.Store.WishCoverage(r.Context(), standing.Recipient.ID, districts, s.Now())
-}
-
-// manageURL is a link to a person's subscriptions that works for some days.
-func (s *Server) manageURL(recipient int64, days int) (string, alerts.Date) {
-	last := alerts.DateOf(s.Now()).AddDays(days)
-	return s.BaseURL + "/manage/" + s.Keys.Sign("manage", fmt.Sprintf("%d:%s", recipient, last)), last
 }

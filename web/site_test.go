@@ -94,6 +94,9 @@ func newSite(t *testing.T, e storetest.Engine) *site {
 		InviteMail: func(m web.InviteMail) (alerts.Delivery, error) {
 			return mailOf("Join "+m.Group, "Accept "+m.AcceptURL+"\n"), nil
 		},
+		MoveMail: func(m web.MoveMail) (alerts.Delivery, error) {
+			return mailOf("Another address?", "Agree "+m.AgreeURL+"\n"), nil
+		},
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) {
 			return mailOf("Your link to sign in", "Sign in "+m.SignInURL+"\n"), nil
 		},

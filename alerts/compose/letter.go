@@ -44,7 +44,7 @@ func (s *Stage) letter(kind alerts.DeliveryKind, l letter) (alerts.Delivery, err
 // owner's.
 type Confirmation struct {
 	Area       alerts.Area
-	Kinds      string // which kinds of application, in words
+	Filter     alerts.Filter
 	Cadence    alerts.Cadence
 	Coverage   []alerts.Coverage // of each authority that the area touches
 	Already    bool              // the area is followed already
@@ -72,7 +72,7 @@ func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
 		Subject: "Confirm your planning alerts: " + alerts.Line(c.Area.Label, 40),
 		Title:   "Confirm your planning alerts",
 		Lead: []string{"Somebody, probably you, asked us to write to this address about planning applications:",
-			alerts.Capital(area) + ": " + c.Kinds + ", " + alerts.CadenceWords(c.Cadence) + "."},
+			wished(c) + "."},
 		Button: "See and confirm",
 		Link:   c.ConfirmURL,
 		After:  []string{fmt.Sprintf("The link opens a page with a button. It works for %d days.", int(alerts.ConfirmFor/(24*time.Hour)))},
@@ -89,6 +89,44 @@ func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
 		l.Lead = append(l.Lead, "Councils in this area:")
 	}
 	return s.letter(alerts.DeliveryConfirm, l)
+}
+
+// wished says all that is asked for, as it is stored: the area, what is added to it
+// and taken out, the filter and the cadence.
+func wished(c Confirmation) string {
+	parts := append([]string{alerts.Capital(alerts.AreaWords(c.Area))}, alerts.AreaExtras(c.Area)...)
+	parts = append(parts, alerts.FilterWords(c.Filter)...)
+	return strings.Join(append(parts, alerts.Capital(alerts.CadenceWords(c.Cadence))), ". ")
+}
+
+// A Moving is what the mails say that ask whether alerts may go to another address.
+type Moving struct {
+	Move     alerts.Move // NewEnd: this is the mail to the new address
+	AgreeURL string
+	NeverURL string // of the mail to the new address
+}
+
+// Move writes the mail that asks one end of a move to agree to it.
+func (s *Stage) Move(m Moving) (alerts.Delivery, error) {
+	days := int(alerts.MoveFor / (24 * time.Hour))
+	if m.Move.NewEnd {
+		return s.letter(alerts.DeliveryConfirm, letter{
+			Subject: "Are planning alerts to come to this address?",
+			Lead:    []string{"Somebody, probably you, wants the planning alerts that go to " + alerts.MaskAddress(m.Move.From) + " to come here instead."},
+			Button:  "See and agree",
+			Link:    m.AgreeURL,
+			After:   []string{fmt.Sprintf("The link opens a page with a button. The other address is asked as well; only when both have agreed do the alerts move. The link works for %d days.", days)},
+			Small:   []link{{"You did not ask? Then do nothing: nothing will come.", ""}, {"Never write to this address again", m.NeverURL}},
+		})
+	}
+	return s.letter(alerts.DeliveryManage, letter{
+		Subject: "Are your planning alerts to go to another address?",
+		Lead:    []string{"Somebody, probably you, wants your planning alerts to go to " + m.Move.To + " instead of here."},
+		Button:  "See and agree",
+		Link:    m.AgreeURL,
+		After:   []string{fmt.Sprintf("The link opens a page with a button. The new address is asked as well; only when both have agreed do the alerts move. The link works for %d days.", days)},
+		Small:   []link{{"You did not ask? Then do nothing, and your alerts stay here. Somebody has got hold of a link to your alerts: do not pass our mails on.", ""}},
+	})
 }
 
 // A Link is a requested link to one's subscriptions.

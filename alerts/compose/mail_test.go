@@ -121,7 +121,7 @@ func TestMailsReadAsTheyShould(t *testing.T) {
 	for name, d := range map[string]alerts.Delivery{
 		"digest": mail(w.bulletin(sampleBulletin())),
 		"one":    mail(w.bulletin(one)),
-		"confirm": mail(w.Confirm(Confirmation{Area: area, Kinds: "all kinds of application", Cadence: alerts.Daily, Coverage: []alerts.Coverage{read, unread},
+		"confirm": mail(w.Confirm(Confirmation{Area: area, Cadence: alerts.Daily, Coverage: []alerts.Coverage{read, unread},
 			ConfirmURL: "https://alerts.example.org/confirm/SECRET", NeverURL: "https://alerts.example.org/never/TOKEN"})),
 		"already":  mail(w.Confirm(Confirmation{Area: area, Already: true, ManageURL: "https://alerts.example.org/manage/TOKEN", NeverURL: "https://alerts.example.org/never/TOKEN"})),
 		"invite":   mail(w.Invitation("Friends of Lamplighter Street", "https://alerts.example.org/invitations/SECRET")),

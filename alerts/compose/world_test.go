@@ -267,7 +267,7 @@ func (w *world) subscribe(name string, area alerts.Area, c alerts.Cadence) alert
 // edit changes a subscription's radius and cadence.
 func (w *world) edit(sub alerts.Subscription, radius float64, c alerts.Cadence) {
 	w.Helper()
-	if err := w.Edit(w.Context(), sub.RecipientID, sub.ID, alerts.Wish{Radius: radius, Label: sub.Current.Area.Label, Cadence: c}, w.now); err != nil {
+	if err := w.Edit(w.Context(), sub.RecipientID, sub.ID, alerts.Wish{Area: resized(sub.Current.Area, radius), Cadence: c}, w.now); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -281,6 +281,11 @@ var (
 
 func circle(p geo.Point, radius float64, label string) alerts.Area {
 	return alerts.Area{Kind: alerts.AreaCircle, Centre: p, Radius: radius, Label: label}
+}
+
+func resized(a alerts.Area, radius float64) alerts.Area {
+	a.Radius = radius
+	return a
 }
 
 // at is a case at a place, under consideration.

@@ -55,8 +55,14 @@ func (h *history) step(withPasses bool) {
 		},
 		"edit": func() {
 			if sub := h.anySub(); sub != nil {
-				wish := alerts.Wish{Radius: rapid.Float64Range(50, 5000).Draw(h.rt, "radius"), Filter: drawFilter(h.rt), Cadence: alerts.Weekly}
-				h.must(h.s.Edit(h.t.Context(), sub.RecipientID, sub.ID, wish, h.now))
+				wish := sub.Current.Wish()
+				if wish.Area.Radius = rapid.Float64Range(50, 5000).Draw(h.rt, "radius"); rapid.Bool().Draw(h.rt, "elsewhere") {
+					wish.Area = drawArea(h.rt)
+				}
+				wish.Filter, wish.Cadence = drawFilter(h.rt), alerts.Weekly
+				if err := h.s.Edit(h.t.Context(), sub.RecipientID, sub.ID, wish, h.now); !errors.Is(err, alerts.ErrConflict) { // the area is another's
+					h.must(err)
+				}
 			}
 		},
 		"end": func() {

@@ -126,7 +126,7 @@ func TestSignUpDuringPassIsToldOnceOrLater(t *testing.T) {
 		stage := w.stage()
 		stage.Store = &meddling{Store: w.s, at: 3, do: func() {
 			second = w.subscribe(circle(camdenTown, 500), alerts.Filter{})
-			if err := w.s.Edit(t.Context(), first.RecipientID, first.ID, alerts.Wish{Radius: 2000, Cadence: alerts.Weekly}, w.now); err != nil {
+			if err := w.s.Edit(t.Context(), first.RecipientID, first.ID, alerts.Wish{Area: circle(camdenTown, 2000), Cadence: alerts.Weekly}, w.now); err != nil {
 				t.Fatal(err)
 			}
 			w.happen(storetest.Occurrence{Authority: "camden", Reference: "during", Type: alerts.EventReceived, Details: alerts.Details{Site: at(north(camdenTown, 1500))}})

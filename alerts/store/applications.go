@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
@@ -35,40 +36,59 @@ func contains(ground *alerts.Ground, app alerts.Application) (bool, error) {
 
 // CountNear counts the applications in a circle that are listed on or after a day.
 func (s *Store) CountNear(ctx context.Context, centre geo.Point, radius float64, since alerts.Date) (int, error) {
+	n, _, err := s.Density(ctx, centre, radius, nil, since)
+	return n, err
+}
+
+// plotted is how far a point that a council plotted may be from its site, in
+// metres, as [alerts.DefaultUncertainty] has it.
+const plotted = 10
+
+// Density counts the applications in a circle that are listed on or after a day,
+// and roughly, by their points alone, those within other distances from its centre.
+func (s *Store) Density(ctx context.Context, centre geo.Point, radius float64, others []float64, since alerts.Date) (n int, within []alerts.Within, err error) {
 	ground, err := alerts.NewGround(&alerts.Area{Kind: alerts.AreaCircle, Centre: centre, Radius: radius})
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	candidates, err := s.inBox(ctx, geo.CircleBox(centre, radius+edgeMargin), alerts.Cursor{}, since, "", math.MaxInt32)
+	far := radius
+	for _, r := range others {
+		within = append(within, alerts.Within{Radius: r})
+		far = max(far, r)
+	}
+	candidates, err := s.inBox(ctx, geo.CircleBox(centre, far+edgeMargin), alerts.Cursor{}, since, "", math.MaxInt32)
 	if err != nil {
-		return 0, fmt.Errorf("count applications: %w", err)
+		return 0, nil, fmt.Errorf("count applications: %w", err)
 	}
-	n := 0
 	var edge []int64 // inside or not by their edge or uncertainty
 	for _, c := range candidates {
-		switch d := geo.Distance(centre, c.at); {
+		d := geo.Distance(centre, c.at)
+		switch {
 		case d <= radius:
 			n++
 		case d <= radius+edgeMargin:
 			edge = append(edge, c.id)
 		}
+		for i := range within {
+			if d <= within[i].Radius+plotted {
+				within[i].Count++
+			}
+		}
 	}
-	for len(edge) > 0 {
-		some := edge[:min(500, len(edge))]
-		edge = edge[len(some):]
+	for some := range slices.Chunk(edge, 500) {
 		apps, err := s.applicationsByID(ctx, some)
 		if err != nil {
-			return 0, fmt.Errorf("count applications: %w", err)
+			return 0, nil, fmt.Errorf("count applications: %w", err)
 		}
 		for _, app := range apps {
 			if inside, err := contains(ground, app); err != nil {
-				return 0, err
+				return 0, nil, err
 			} else if inside {
 				n++
 			}
 		}
 	}
-	return n, nil
+	return n, within, nil
 }
 
 type candidate struct {
@@ -148,6 +168,19 @@ func (s *Store) Application(ctx context.Context, ref alerts.Ref) (alerts.Applica
 		return alerts.Application{}, fmt.Errorf("read application %s %s: %w", ref.Authority, ref.Number, err)
 	}
 	return apps[0], nil
+}
+
+// ApplicationByID returns an application by its id.
+func (s *Store) ApplicationByID(ctx context.Context, id int64) (alerts.Application, error) {
+	apps, err := s.applicationsByID(ctx, []int64{id})
+	app, ok := apps[id]
+	if err == nil && !ok {
+		err = alerts.ErrNotFound
+	}
+	if err != nil {
+		return alerts.Application{}, fmt.Errorf("read application %d: %w", id, err)
+	}
+	return app, nil
 }
 
 // History returns the events of an application, the newest first.

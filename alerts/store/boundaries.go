@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -58,6 +59,32 @@ func (s *Store) Boundaries(ctx context.Context) ([]alerts.Boundary, error) {
 		return nil, fmt.Errorf("read the boundaries: %w", err)
 	}
 	return all, nil
+}
+
+// FindBoundaries returns up to limit boundaries of a kind whose name contains a
+// text, without their areas, in order of name.
+func (s *Store) FindBoundaries(ctx context.Context, kind alerts.BoundaryKind, text string, limit int) ([]alerts.Boundary, error) {
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(text)) + "%"
+	found, err := collect(ctx, s.read, func(rows *sql.Rows) (b alerts.Boundary, err error) {
+		return b, rows.Scan(&b.Kind, &b.Code, &b.Name)
+	}, `SELECT kind, code, name FROM boundary WHERE kind = $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name, code LIMIT $3`, kind, pattern, limit)
+	if err != nil {
+		return nil, fmt.Errorf("look for boundaries: %w", err)
+	}
+	return found, nil
+}
+
+// Boundary returns one boundary. [alerts.ErrNotFound]: none was imported.
+func (s *Store) Boundary(ctx context.Context, kind alerts.BoundaryKind, code string) (b alerts.Boundary, err error) {
+	var area []byte
+	if err = one(s.read.QueryRowContext(ctx, `SELECT kind, code, name, area, source FROM boundary WHERE kind = $1 AND code = $2`, kind, code).
+		Scan(&b.Kind, &b.Code, &b.Name, &area, &b.Source)); err == nil {
+		b.Area, err = geo.DecodeWKB(area)
+	}
+	if err != nil {
+		return b, fmt.Errorf("read the boundary of the %s %s: %w", kind, code, err)
+	}
+	return b, nil
 }
 
 // A Property is where a unique property reference number is.

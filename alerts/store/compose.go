@@ -179,6 +179,13 @@ func (s *Store) owed(ctx context.Context, tx *sql.Tx, subscribers []int64) ([]*a
 		o := of[sub.RecipientID]
 		o.Subscriptions = append(o.Subscriptions, sub)
 	}
+	mutes, err := mutesOf(ctx, tx, locked)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range mutes {
+		of[m.RecipientID].Mutes = append(of[m.RecipientID].Mutes, m)
+	}
 	matches, err := collect(ctx, tx, func(rows *sql.Rows) (m alerts.OwedMatch, err error) {
 		return m, rows.Scan(&m.VersionID, &m.Seq, &m.RecipientID, &m.Correction, &m.Closes, &m.FoundAt, &m.SubscriptionID)
 	}, `SELECT m.version_id, m.seq, m.recipient_id, m.correction, m.closes, m.found_at, coalesce(v.subscription_id, 0)

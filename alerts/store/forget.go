@@ -63,6 +63,8 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 		{`UPDATE triage SET assignee = 0 WHERE assignee = $1`, []any{recipient}},
 		{`DELETE FROM hide_vote WHERE account_id = $1`, []any{recipient}},
 		{`UPDATE triage_log SET name = 'a former member' WHERE account_id = $1`, []any{recipient}},
+		{`DELETE FROM mute WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM address_move WHERE recipient_id = $1 OR target_id = $2`, []any{recipient, recipient}},
 	} {
 		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
 			return err
@@ -101,6 +103,9 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 		}
 		forgotten = len(people) + accounts
 		if _, err := tx.ExecContext(ctx, `DELETE FROM token WHERE expires_at < $1`, before); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM address_move WHERE expires_at < $1`, before); err != nil {
 			return err
 		}
 		// Periods sort as text: months ("2026-11"), days and hours.

@@ -54,7 +54,7 @@ func (s *Store) Personal(ctx context.Context, recipient int64) (p alerts.Persona
 }
 
 func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Personal, err error) {
-	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}}
+	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}}
 	var since, confirmed, ended int64
 	if err := one(s.read.QueryRowContext(ctx, `SELECT kind, address, state, language, created_at, confirmed_at, ended_at FROM recipient WHERE id = $1`, recipient).
 		Scan(&p.Kind, &p.Address, &p.State, &p.Language, &since, &confirmed, &ended)); err != nil {
@@ -96,6 +96,9 @@ func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Persona
 		l.Made, l.Until = moment(made), moment(until)
 		return l, err
 	}, `SELECT purpose, created_at, expires_at FROM token WHERE recipient_id = $1 ORDER BY created_at`, recipient); err != nil {
+		return p, err
+	}
+	if err := s.personalControl(ctx, recipient, &p); err != nil {
 		return p, err
 	}
 	var sup alerts.PersonalSuppression
@@ -212,4 +215,26 @@ func (s *Store) ListSubscriptions(ctx context.Context, after int64, state string
 	}, `SELECT s.id, s.recipient_id, s.state, s.created_at, coalesce(v.cadence, ''), coalesce(v.area, ''), coalesce(v.label, '')
 		FROM subscription s LEFT JOIN subscription_version v ON v.id = s.version_id
 		WHERE s.id > $1 AND (CAST($2 AS TEXT) = '' OR s.state = $3) ORDER BY s.id LIMIT $4`, after, state, state, limit)
+}
+
+// personalControl adds what a person has muted, and whether they are moving.
+func (s *Store) personalControl(ctx context.Context, recipient int64, p *alerts.Personal) error {
+	if err := gather(ctx, s.read, &p.Muted, func(rows *sql.Rows) (m alerts.PersonalMute, err error) {
+		var at int64
+		err = rows.Scan(&m.What, &m.Key, &m.Label, &at)
+		m.At = moment(at)
+		return m, err
+	}, `SELECT what, key, label, created_at FROM mute WHERE recipient_id = $1 ORDER BY id`, recipient); err != nil {
+		return err
+	}
+	var m alerts.PersonalMove
+	var asked, old, fresh, done, until int64
+	err := one(s.read.QueryRowContext(ctx, `SELECT address, created_at, old_agreed, new_agreed, done_at, expires_at FROM address_move WHERE recipient_id = $1`, recipient).
+		Scan(&m.To, &asked, &old, &fresh, &done, &until))
+	if errors.Is(err, alerts.ErrNotFound) {
+		return nil
+	}
+	m.Asked, m.OldAgreed, m.NewAgreed, m.Done, m.Until = moment(asked), maybe(old), maybe(fresh), maybe(done), moment(until)
+	p.Move = &m
+	return err
 }

@@ -128,10 +128,16 @@ func TestAPersonsCopyIsComplete(t *testing.T) {
 	eachDesk(t, func(d *desk) {
 		d.signUp("jo@example.org", circle(camden, 500, "Findme Cottage"), alerts.Daily)
 		sub := d.confirm().Subscriptions[0]
-		if err := d.Edit(d.Context(), sub.RecipientID, sub.ID, alerts.Wish{Radius: 900, Label: "Findme too", Cadence: alerts.Weekly}, d.now); err != nil {
+		if err := d.Edit(d.Context(), sub.RecipientID, sub.ID, alerts.Wish{Area: circle(camden, 900, "Findme too"), Cadence: alerts.Weekly}, d.now); err != nil {
 			d.Fatal(err)
 		}
 		if err := d.WishCoverage(d.Context(), sub.RecipientID, []string{"E09000007"}, d.now); err != nil {
+			d.Fatal(err)
+		}
+		if err := d.Mute(d.Context(), alerts.Mute{RecipientID: sub.RecipientID, What: alerts.MuteSite, Key: "address camden findme", Label: "Findme Cottage"}, d.now); err != nil {
+			d.Fatal(err)
+		}
+		if err := d.AskMove(d.Context(), sub.RecipientID, "findme@example.org", d.keys.AddressKeys("findme@example.org"), alerts.DefaultLimits, d.now, d.write); err != nil {
 			d.Fatal(err)
 		}
 		d.exec(`INSERT INTO mail_report (key, delivery_id, recipient_id, kind, status, source, at) VALUES ('k', 1, $1, 'soft', '5.2.2', 'mail', 0)`, sub.RecipientID)
@@ -140,11 +146,11 @@ func TestAPersonsCopyIsComplete(t *testing.T) {
 			d.Fatal(err)
 		}
 		if p.Address != "jo@example.org" || len(p.Areas) != 1 || p.Areas[0].Label != "Findme too" || p.Areas[0].Radius != 900 || len(p.Earlier) != 1 || p.Earlier[0].Label != "Findme Cottage" ||
-			len(p.Wishes) != 1 || len(p.Consents) != 3 || len(p.Mails) != 1 || p.Mails[0].Text == "" || len(p.Reports) != 1 || len(p.Links) != 1 || p.Consents[0].Wording != alerts.ConsentVersion {
+			len(p.Wishes) != 1 || len(p.Consents) != 3 || len(p.Mails) != 2 || len(p.Muted) != 1 || p.Move == nil || p.Move.To != "findme@example.org" || p.Mails[0].Text == "" || len(p.Reports) != 1 || len(p.Links) != 1 || p.Consents[0].Wording != alerts.ConsentVersion {
 			d.Errorf("%+v", p)
 		}
 		// Each table that names a recipient is answered for, or holds nothing but numbers.
-		answered := []string{"recipient", "subscription", "subscription_version", "consent", "token", "coverage_wish", "match", "due", "delivery", "mail_report"}
+		answered := []string{"recipient", "subscription", "subscription_version", "consent", "token", "coverage_wish", "match", "due", "delivery", "mail_report", "mute", "address_move"}
 		for _, table := range d.tables() {
 			rows, err := d.db.Query(`SELECT * FROM ` + table + ` WHERE 1 = 0`)
 			if err != nil {

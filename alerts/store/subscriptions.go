@@ -17,6 +17,7 @@ import (
 
 // Edit changes what a subscription asks for, from the next event on: its version
 // ends and a new one begins. Matches of the old version stay owed.
+// [alerts.ErrConflict]: another subscription of the recipient is for that area.
 func (s *Store) Edit(ctx context.Context, recipient, sub int64, w alerts.Wish, now time.Time) error {
 	return s.changing(ctx, recipient, "change the subscription", func(tx *sql.Tx, _ alerts.Recipient) error {
 		have, err := ownSubscription(ctx, tx, recipient, sub)
@@ -26,9 +27,19 @@ func (s *Store) Edit(ctx context.Context, recipient, sub int64, w alerts.Wish, n
 		if have.State == alerts.SubscriptionEnded {
 			return alerts.ErrNotFound
 		}
+		w.Area = s.approximate(alerts.SignUp{Area: w.Area}).Area
 		next := w.Apply(have.Current)
 		if sameWish(have.Current, next) {
 			return nil
+		}
+		if !alerts.SameArea(have.Current.Area, next.Area) {
+			others, err := subscriptions(ctx, tx, `s.recipient_id = $1 AND s.state <> 'ended' AND s.id <> $2`, recipient, sub)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(others, func(o alerts.Subscription) bool { return alerts.SameArea(o.Current.Area, next.Area) }) {
+				return alerts.ErrConflict
+			}
 		}
 		if err := addConsent(ctx, tx, recipient, sub, "edit", "/manage", now); err != nil {
 			return err
@@ -41,8 +52,7 @@ func (s *Store) Edit(ctx context.Context, recipient, sub int64, w alerts.Wish, n
 }
 
 func sameWish(a, b alerts.Version) bool {
-	return a.Cadence == b.Cadence && a.Area.Radius == b.Area.Radius && a.Area.Label == b.Area.Label &&
-		list([]alerts.Filter{a.Filter}) == list([]alerts.Filter{b.Filter})
+	return list([]alerts.Wish{a.Wish()}) == list([]alerts.Wish{b.Wish()})
 }
 
 // succeed ends a version and puts its successor in force at the same point of

@@ -322,7 +322,7 @@ func TestEditStartsANewVersionWhereTheOldEnds(t *testing.T) {
 		d.signUp("jo@example.org", circle(camden, 500, "NW1 8NH"), alerts.Daily)
 		sub := d.confirm().Subscriptions[0]
 		d.exec(`UPDATE watermark SET claimed = 12`)
-		wish := alerts.Wish{Radius: 2000, Label: "home", Cadence: alerts.Weekly, Filter: alerts.Filter{Kinds: []alerts.Kind{alerts.KindTreesTPO}}}
+		wish := alerts.Wish{Area: circle(camden, 2000, "home"), Cadence: alerts.Weekly, Filter: alerts.Filter{Kinds: []alerts.Kind{alerts.KindTreesTPO}}}
 		if err := d.Edit(d.Context(), sub.RecipientID, sub.ID, wish, d.now); err != nil {
 			d.Fatal(err)
 		}

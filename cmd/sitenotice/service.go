@@ -166,13 +166,16 @@ func (s *service) pages() (http.Handler, error) {
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
 		Tiles: s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
-			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Kinds: m.Kinds, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
+			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
 		},
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
 			return s.compose.ManageLink(compose.Link{ManageURL: m.ManageURL, Valid: m.Valid})
 		},
 		InviteMail: func(m web.InviteMail) (alerts.Delivery, error) { return s.compose.Invitation(m.Group, m.AcceptURL) },
+		MoveMail: func(m web.MoveMail) (alerts.Delivery, error) {
+			return s.compose.Move(compose.Moving{Move: m.Move, AgreeURL: m.AgreeURL, NeverURL: m.NeverURL})
+		},
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) { return s.compose.SignIn(m.SignInURL) },
 	}
 	if s.events != nil {

@@ -244,7 +244,12 @@ func (m *model) step() {
 		"subscribe": m.subscribe,
 		"edit": func() {
 			if sub := m.active(); sub != nil {
-				m.must(m.store.Edit(ctx, sub.RecipientID, sub.ID, alerts.Wish{Radius: rapid.SampledFrom([]float64{100, 500, 6000}).Draw(m.rt, "radius"), Label: "home", Cadence: m.cadence()}, m.now))
+				wish := alerts.Wish{Area: sub.Current.Area, Cadence: m.cadence()}
+				wish.Area.Label = "home"
+				if radius := rapid.SampledFrom([]float64{100, 500, 6000}).Draw(m.rt, "radius"); wish.Area.Kind == alerts.AreaCircle {
+					wish.Area.Radius = radius
+				}
+				m.must(m.store.Edit(ctx, sub.RecipientID, sub.ID, wish, m.now))
 			}
 		},
 		"pause": func() {
