@@ -56,7 +56,7 @@ func TestAGroupFromSignInToMembersAreasAndTokens(t *testing.T) {
 			"Choose what the group is to watch":  {"postcode", "NW1 8NH"},
 			"We do not know in which ward":       {"extent", "ward", "lat", "51.5", "lon", "-0.1"},
 			"Draw an outline, or paste one":      {"extent", "outline"},
-			"Choose a circle or draw an outline": {"extent", "ward", "postcode", "NW1 1XX"}, // a closed postcode without a ward
+			"Choose a circle or draw an outline": {"extent", "ward", "postcode", "NW1 1XX", "closed", "yes"}, // a closed postcode without a ward
 		} {
 			s.expect(s.post(path("/areas"), form...), http.StatusUnprocessableEntity, name)
 		}
