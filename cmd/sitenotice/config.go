@@ -48,7 +48,7 @@ type Config struct {
 	SendgridURL       string           `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
 	anyHost           bool             // the demo answers whatever host it is asked for
 	proposed          alerts.Cadence   // what the sign-up form proposes; "" for the usual
-	now               func() time.Time // the clock; nil for time.Now
+	now               func() time.Time // the clock; nil for the usual one
 
 	Keys string `help:"Key ring for links, id:key,id:key (default: keys.txt in the data folder; required with PostgreSQL)." hidden:""`
 }
@@ -106,7 +106,7 @@ func (c *Config) clock() time.Time {
 	if c.now != nil {
 		return c.now()
 	}
-	return time.Now()
+	return clock()
 }
 
 // postgres reports whether the database is PostgreSQL.

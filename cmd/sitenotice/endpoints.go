@@ -209,7 +209,7 @@ func (c *endpointsAdd) area() (a alerts.Area, err error) {
 }
 
 // hookPolicy says which addresses endpoints may have.
-func (s *service) hookPolicy() alerts.URLPolicy { return alerts.URLPolicy{Guard: s.guard} }
+func (s *service) hookPolicy() alerts.URLPolicy { return s.policy }
 
 // tryEndpoint sends what waits for one endpoint, and says what came of its ping.
 func (s *service) tryEndpoint(ctx context.Context, id int64, out io.Writer) error {

@@ -42,7 +42,7 @@ type service struct {
 	compose *compose.Stage
 	deliver *deliver.Stage
 	hooks   *deliver.Hooks
-	guard   alerts.Guard // of what webhooks may be sent to
+	policy  alerts.URLPolicy // of what webhooks may be sent to
 }
 
 // newService opens what the configuration names and wires it together. The
@@ -51,8 +51,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s = &service{cfg: cfg, log: log, postcodes: table, now: clock, strange: guarded()}
-	s = &service{cfg: cfg, log: log, postcodes: table, now: cfg.clock}
+	s = &service{cfg: cfg, log: log, postcodes: table, now: cfg.clock, strange: guarded()}
 	if s.store, err = cfg.openStore(ctx, true); err != nil {
 		return nil, err
 	}
@@ -87,15 +86,17 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 		return nil, err
 	}
 	s.deliver = &deliver.Stage{Store: s.store, Sender: sender, Name: "mail", Now: s.now, Log: log}
-	if s.guard, err = hookGuard(); err != nil {
+	guard, err := hookGuard()
+	if err != nil {
 		return nil, err
 	}
+	s.policy = relaxed(alerts.URLPolicy{Guard: guard})
 	tombstones, err := s.compose.HookWriter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.hooks = &deliver.Hooks{Store: s.store, Write: tombstones, Now: s.now, Log: log,
-		Sender: &deliver.Webhook{Client: deliver.HookClient(s.guard, nil, nil), Keys: s.keys, UserAgent: "Sitenotice (+" + cfg.BaseURL + ")"}}
+		Sender: &deliver.Webhook{Client: deliver.HookClient(s.policy.Guard, nil, nil), Keys: s.keys, UserAgent: "Sitenotice (+" + cfg.BaseURL + ")"}}
 	return s, nil
 }
 

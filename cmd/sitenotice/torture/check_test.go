@@ -49,12 +49,30 @@ func (w *world) check() {
 	}
 
 	type arrival struct{ id, to string }
+	const group = "" // the endpoint has no e-mail address
 	arrived := map[arrival]bool{}
 	times := map[string][]time.Time{}
 	for _, r := range w.receipts() {
 		id := strings.Trim(r.messageID, "<>")
 		arrived[arrival{id, r.to}] = true
 		times[id] = append(times[id], r.at)
+	}
+	w.mu.Lock()
+	webhooks := w.webhooks
+	w.mu.Unlock()
+	numbered := map[int64]string{}
+	for _, h := range webhooks {
+		arrived[arrival{h.id, group}] = true
+		times[h.id] = append(times[h.id], h.at)
+		if was := numbered[h.sequence]; was != "" && was != h.id {
+			w.Errorf("two webhooks have the number %d: %s and %s", h.sequence, was, h.id)
+		}
+		numbered[h.sequence] = h.id
+	}
+	for n := int64(1); n <= int64(len(numbered)); n++ {
+		if numbered[n] == "" {
+			w.Errorf("the group has no webhook with the number %d, and %d in all", n, len(numbered))
+		}
 	}
 	owed, told := 0, 0
 	rows, err := db.Query(`SELECT m.version_id, m.seq, m.closed, d.state, d.message_id, r.address FROM match m
@@ -93,7 +111,7 @@ func (w *world) check() {
 		w.Errorf("%d duplicates after %d kills", duplicates, len(w.kills))
 	}
 	w.checkTheVillage()
-	w.Logf("%d kills, %d events, %d people, %d matches owed, %d told, %d messages, %d duplicates under one Message-ID each",
+	w.Logf("%d kills, %d events, %d people and a group, %d matches owed, %d told, %d mails and webhooks, %d duplicates under one name each",
 		len(w.kills), events, len(w.people), owed, told, len(times), duplicates)
 	if told == 0 {
 		w.Error("nobody was told of anything: this proves nothing")
@@ -123,6 +141,15 @@ func (w *world) checkTheVillage() {
 		}
 	}
 	must := 0
+	var webhooks strings.Builder
+	for _, h := range w.webhooks {
+		webhooks.WriteString(h.body)
+	}
+	for _, h := range w.houses {
+		if heard := strings.Contains(webhooks.String(), h.token()); heard != (h.written > 0 || h.ended > 0) {
+			w.Errorf("the group was told of %s: %t; it was written in turn %d and decided in turn %d", h.reference(), heard, h.written, h.ended)
+		}
+	}
 	for _, p := range w.people {
 		heard := strings.Join(mails[p.address()], "\n")
 		for _, h := range w.houses {

@@ -85,7 +85,7 @@ func TestKilledAtEveryCommitNothingIsLost(t *testing.T) {
 		delete(done, "")
 		w.Logf("killed at %d steps", len(done))
 		for _, expected := range []string{"StartRun", "Stage", "JudgeRun", "ApplyBatch", "FinishRun", "ClaimMatch", "AddMatches", "FinishMatch", "ComposeFor",
-			"ClaimDeliveries", "RecordAttempts", "Subscribe", "Confirm"} {
+			"ClaimDeliveries", "RecordAttempts", "ComposeHooks", "ClaimHooks", "RecordHooks", "Subscribe", "Confirm"} {
 			if !done["after "+expected] {
 				w.Errorf("never killed after %s", expected)
 			}

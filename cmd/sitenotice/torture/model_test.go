@@ -44,6 +44,7 @@ func TestAnyHistoryFillsTheRightMailboxes(t *testing.T) {
 				m.drain()
 				m.check()
 				m.store.Close()
+				m.db.Close() // for the next: a server has only so many connections
 			})
 		})
 	}

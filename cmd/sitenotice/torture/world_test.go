@@ -6,12 +6,14 @@ package torture
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"mime/quotedprintable"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/mail"
 	"net/url"
 	"os"
@@ -107,8 +109,17 @@ type world struct {
 	mu       sync.Mutex
 	kills    []time.Time
 	accepted []receipt
-	lethal   int  // how many more messages the relay takes before the program dies; 0 for never
-	refuses  bool // whether the relay refuses the message at which it does
+	webhooks []hook
+	lethal   int  // how many more messages and webhooks are taken before the program dies; 0 for never
+	refuses  bool // whether the one at which it does is refused
+}
+
+// A hook is one time that the group's program took a webhook.
+type hook struct {
+	at       time.Time
+	id       string
+	sequence int64
+	body     string
 }
 
 // A receipt is one time that the relay took a message.
@@ -176,6 +187,11 @@ func newWorld(t *testing.T, engine storetest.Engine, roles ...string) *world {
 	w.write()
 	w.command("feed", "add", declaration)
 	w.command("feed", "run", "village")
+	receiver := httptest.NewServer(http.HandlerFunc(w.receive))
+	t.Cleanup(receiver.Close)
+	if out := w.command("endpoints", "add", receiver.URL, "--authority", "village"); !strings.Contains(out, "active") {
+		w.Fatalf("the endpoint is not switched on:\n%s", out)
+	}
 	w.turn = 1
 	t.Cleanup(func() {
 		w.kill(false)
@@ -325,18 +341,50 @@ func (w *world) kill(note bool) {
 	w.running = nil
 }
 
-// take is the relay when it has read a message: it notes it, and now and then the
-// program dies just then.
-func (w *world) take(m delivertest.Message) error {
+// perhapsDie kills the program if this is the message to die of, and reports whether
+// it is to be refused.
+func (w *world) perhapsDie() (refused bool) {
 	w.mu.Lock()
 	dies, refuses := w.lethal == 1, w.refuses
 	w.lethal = max(0, w.lethal-1)
 	w.mu.Unlock()
 	if dies {
 		w.kill(true)
-		if refuses {
-			return delivertest.ErrHangUp
+	}
+	return dies && refuses
+}
+
+// receive is the group's program.
+func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
+	raw, err := io.ReadAll(r.Body)
+	var body struct {
+		Type string
+		Data struct {
+			Challenge string
+			Sequence  int64
 		}
+	}
+	if err != nil || json.Unmarshal(raw, &body) != nil {
+		http.Error(rw, "this is no webhook", http.StatusBadRequest)
+		return
+	}
+	if body.Type == "endpoint.ping" {
+		json.NewEncoder(rw).Encode(map[string]string{"challenge": body.Data.Challenge})
+		return
+	}
+	if w.perhapsDie() {
+		http.Error(rw, "not now", http.StatusServiceUnavailable)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.webhooks = append(w.webhooks, hook{time.Now(), r.Header.Get("webhook-id"), body.Data.Sequence, string(raw)})
+}
+
+// take is the relay when it has read a message.
+func (w *world) take(m delivertest.Message) error {
+	if w.perhapsDie() {
+		return delivertest.ErrHangUp
 	}
 	parsed, err := mail.ReadMessage(strings.NewReader(m.Raw))
 	if err != nil {
