@@ -25,10 +25,7 @@
 		map.fitBounds(outline.getBounds(), {animate: false});
 	}
 	for (const p of view.points) {
-		const side = 5;
-		const at = map.project([p.lat, p.lon], 18);
-		const corner = (dx, dy) => map.unproject(at.add([dx, dy]), 18);
-		L.rectangle([corner(-side, -side), corner(side, side)], {color: ink, weight: 1, fillColor: p.open ? notice : mark, fillOpacity: 1})
+		L.circleMarker([p.lat, p.lon], {radius: 6, color: ink, weight: 1.5, fillColor: p.open ? notice : mark, fillOpacity: 1})
 			.bindTooltip(document.createTextNode(p.label).textContent.replace(/[<>&]/g, ' ')).addTo(map);
 	}
 
@@ -126,14 +123,14 @@
 			try {
 				const g = JSON.parse(text);
 				const shape = g.type === 'Feature' ? g.geometry : g;
-				if (shape.type === 'Polygon') return [shape.coordinates];
-				if (shape.type === 'MultiPolygon') return shape.coordinates;
+				const all = shape.type === 'Polygon' ? [shape.coordinates] : shape.type === 'MultiPolygon' ? shape.coordinates : [];
+				return all.length && all.every(rings => rings.length === 1) ? all : null; // holes cannot be drawn here, so they stay as typed
 			} catch { /* said by the server */ }
 			return null;
 		}
 		const ring = text.split(/[\n;]/).map(l => l.trim()).filter(Boolean).map(l => l.split(/[\s,]+/).map(Number)).map(([lat, lon]) => [lon, lat]);
 		if (ring.length < 3 || ring.some(p => p.length !== 2 || p.some(n => !Number.isFinite(n)))) return null;
-		return [[...ring, ring[0]]];
+		return [[[...ring, ring[0]]]];
 	};
 	const write = name => {
 		const shapes = drawn(name).map(f => f.geometry.coordinates);
@@ -149,7 +146,7 @@
 		const shapes = corners(fields[name].value);
 		if (!shapes || !shapes.length) return;
 		const round = n => Math.round(n * 1e6) / 1e6;
-		draw.addFeatures(shapes.map(rings => ({type: 'Feature', properties: {mode: name}, geometry: {type: 'Polygon', coordinates: rings.slice(0, 1).map(r => r.map(([x, y]) => [round(x), round(y)]))}})));
+		draw.addFeatures(shapes.map(rings => ({type: 'Feature', properties: {mode: name}, geometry: {type: 'Polygon', coordinates: rings.map(r => r.map(([x, y]) => [round(x), round(y)]))}})));
 		if (fit) map.fitBounds(L.geoJSON({type: 'MultiPolygon', coordinates: shapes}).getBounds(), {animate: false});
 	};
 	const clear = box.querySelector('[data-tool=clear]');
@@ -172,6 +169,7 @@
 		draw.setMode(tool === 'outline' || tool === 'carve' ? tool : 'still');
 		for (const b of tools) b.setAttribute('aria-pressed', String(b.dataset.tool === tool));
 		box.classList.toggle('pinning', tool === 'pin');
+		box.classList.toggle('cornering', tool === 'outline' || tool === 'carve'); // a corner may lie under the pin
 		say(words[tool] || '');
 	};
 	for (const b of tools) b.addEventListener('click', () => choose(tool === b.dataset.tool ? '' : b.dataset.tool));
@@ -211,5 +209,4 @@
 	} else if (locate) {
 		locate.remove();
 	}
-	window.sitenoticeMap = map; // for tests
 })();

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	browserdomain "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -195,6 +196,63 @@ func (p *Page) Click(text string) {
 		p.do("click "+text, target)
 	default:
 		p.following("click "+text, target)
+	}
+}
+
+// Press presses the button with that text which leads to no other page, as those of
+// scripts do.
+func (p *Page) Press(text string) {
+	p.t.Helper()
+	found := ask(p, "look for "+text, chromedp.Evaluate[bool](fmt.Sprintf(`(() => {
+		const e = [...document.querySelectorAll('button[type=button]')].filter(e => e.checkVisibility()).find(e => e.innerText.trim() === %q);
+		if (!e) return false;
+		e.scrollIntoView({block: 'center'});
+		document.querySelectorAll('[data-clicked]').forEach(e => e.removeAttribute('data-clicked'));
+		e.setAttribute('data-clicked', '');
+		return true;
+	})()`, text)))
+	if !found {
+		p.t.Fatalf("no button to press says %q\non the page:\n%s", text, p.excerpt())
+	}
+	p.do("press "+text, chromedp.Click(chromedp.CSS("[data-clicked]")))
+}
+
+// ClickIn clicks into an element at a fraction of its width and height.
+func (p *Page) ClickIn(selector string, x, y float64) {
+	p.t.Helper()
+	at := ask(p, "look for "+selector, chromedp.Evaluate[[]float64](fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		e.scrollIntoView({block: 'center'});
+		const r = e.getBoundingClientRect();
+		return [r.left + r.width * %f, r.top + r.height * %f];
+	})()`, selector, x, y)))
+	p.do("click into "+selector, chromedp.MouseEvent(chromedp.MouseMoved, at[0], at[1]), chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// Wait waits until an expression of the page's script is true.
+func (p *Page) Wait(expression string) {
+	p.t.Helper()
+	ask(p, "wait for "+expression, chromedp.Poll[bool](expression))
+}
+
+// Ask returns the value of an expression of the page's script as text.
+func (p *Page) Ask(expression string) string {
+	p.t.Helper()
+	return ask(p, "ask for "+expression, chromedp.Evaluate[string](expression))
+}
+
+// Locate tells pages that the device is at a place, and lets them ask.
+func (p *Page) Locate(lat, lon float64) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	accuracy := 20.0
+	if _, err := chromedp.Call(ctx, emulation.SetGeolocationOverride, emulation.SetGeolocationOverrideParams{Latitude: &lat, Longitude: &lon, Accuracy: &accuracy}); err != nil {
+		p.t.Fatalf("place the device: %v", err)
+	}
+	if _, err := chromedp.CallBrowser(ctx, browserdomain.SetPermission, browserdomain.SetPermissionParams{
+		Permission: &browserdomain.PermissionDescriptor{Name: "geolocation"}, Setting: browserdomain.PermissionSettingGranted}); err != nil {
+		p.t.Fatalf("allow pages to ask where the device is: %v", err)
 	}
 }
 
