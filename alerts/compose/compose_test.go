@@ -69,6 +69,45 @@ func TestDigestsComeAtSevenAndNothingIsToldTwice(t *testing.T) {
 	})
 }
 
+// What is muted is not told, in whatever area, from the next mail on; what was owed
+// meanwhile stays untold when the mute is undone.
+func TestWhatIsMutedIsNotTold(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		w.exec("DELETE FROM mute")
+		sub := w.subscribe("dora", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		other := w.subscribe("bo", circle(home, 500, "NW1 8NH"), alerts.Daily)
+		house := at(home)
+		house.Address = "14 Lamplighter Street, London NW1 8NH"
+		w.happen(alerts.EventReceived, "1", at(home)) // owed before it is muted
+		w.match()
+		m, _ := alerts.MuteOf(alerts.MuteSite, 0, "camden", &alerts.Details{Address: at(home).Address})
+		m.RecipientID = sub.RecipientID
+		if err := w.Mute(t.Context(), m, w.now); err != nil {
+			t.Fatal(err)
+		}
+		w.happen(alerts.EventReceived, "2", at(home))
+		w.happen(alerts.EventReceived, "3", house)
+		w.until("2026-05-05 07:00")
+		w.composed(2)
+		w.wasTold(sub, "received 3")
+		w.wasTold(other, "received 1", "received 2", "received 3")
+		if got := w.closed(sub); len(got) != 1 || got[0] != alerts.ClosedByMute {
+			t.Errorf("closed because %q, want because of the mute", got)
+		}
+		mutes, err := w.Mutes(t.Context(), sub.RecipientID)
+		if err != nil || len(mutes) != 1 {
+			t.Fatal(mutes, err)
+		}
+		if err := w.Unmute(t.Context(), sub.RecipientID, mutes[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		w.happen(alerts.EventAmended, "2", at(home))
+		w.until("2026-05-06 07:00")
+		w.composed(2)
+		w.wasTold(sub, "received 3", "amended 2")
+	})
+}
+
 func TestADueMomentWithoutNewsPasses(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.subscribe("dora", circle(home, 500, "NW1 8NH"), alerts.Daily)
