@@ -13,6 +13,12 @@ const (
 	Hook      Cadence = "webhook"   // one delivery an event, for endpoints
 )
 
+// Mail that comes at no cadence, by the names under which its links stop it.
+const (
+	Reminders Cadence = "reminders" // of closing dates
+	Notes     Cadence = "notes"     // after a month in which nothing was sent
+)
+
 // ImmediateGap is the least time between two immediate mails to one person.
 const ImmediateGap = time.Hour
 

@@ -68,6 +68,8 @@ const (
 	DeliverySignIn   DeliveryKind = "sign-in"  // a link that signs somebody in who runs something
 	DeliveryInvite   DeliveryKind = "invite"   // somebody is asked into a group
 	DeliveryAlert    DeliveryKind = "alert"    // an immediate mail or a digest
+	DeliveryQuiet    DeliveryKind = "quiet"    // "nothing new near you last month"
+	DeliveryOutage   DeliveryKind = "outage"   // "your council's register has not been read for a while"
 	DeliveryCoverage DeliveryKind = "coverage" // "your council is covered now"
 	DeliveryNotice   DeliveryKind = "notice"   // to the operator or a feed's contact
 	DeliveryWebhook  DeliveryKind = "webhook"
@@ -123,6 +125,7 @@ type Delivery struct {
 	Subject     string
 	Text, HTML  string
 	Headers     []Header
+	Inline      []Inline // pictures that the HTML shows
 	Attempts    int
 	ClaimNo     int64 // fences retry and give-up
 	NextAt      int64 // unix ms
@@ -132,6 +135,14 @@ type Delivery struct {
 
 // A Header is one extra header field of a message.
 type Header struct{ Name, Value string }
+
+// An Inline is a file within a message, which its HTML shows as cid:ID.
+type Inline struct {
+	ID   string `json:"id"` // Content-ID, without angle brackets
+	Name string `json:"name"`
+	Type string `json:"type"` // "image/png"
+	Data []byte `json:"data"`
+}
 
 // An Outcome is what one attempt to send came to.
 type Outcome struct {

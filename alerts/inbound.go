@@ -127,7 +127,7 @@ func (i Inbound) Read(address string) (t Tagged, err error) {
 		if !slices.ContainsFunc(i.keys.ring, func(k key) bool { return equal(parts[2], k.tag("unsubscribe by mail", subject)) }) {
 			return t, ErrBadToken
 		}
-		for _, c := range []Cadence{Immediate, Daily, Weekly} {
+		for _, c := range []Cadence{Immediate, Daily, Weekly, Reminders, Notes} {
 			if strings.Contains(parts[1], string(c)[:1]) {
 				t.Cadences = append(t.Cadences, c)
 			}

@@ -13,6 +13,9 @@ type Owed struct {
 	Subscriptions []Subscription
 	Mutes         []Mute
 	Matches       []OwedMatch // in order of their sequence numbers
+	Remind        int         // days before a case closes that the recipient is reminded of it; 0 for never
+	Reminders     []Reminder  // cases of which the recipient was told
+	Recovered     []Outage    // that are over, of which the recipient was told
 }
 
 // An OwedMatch is a match that no delivery tells, with its event.
@@ -33,6 +36,13 @@ type Composition struct {
 	Tell     []Match // by the bulletin; empty when there is none to send
 	Close    []Closing
 	NextDue  map[Cadence]int64 // unix ms; of the cadences whose next mail moves
+	Reminded []Reminding       // what is told, or known not to be wanted, of closing dates
+	Resumed  []int64           // outages that the bulletin says are over
+}
+
+// IsEmpty reports whether there is nothing to send.
+func (c *Composition) IsEmpty() bool {
+	return len(c.Tell)+len(c.Bulletin.Reminders)+len(c.Bulletin.Recovered) == 0
 }
 
 // A Closing is a match that will never be told, and why.
@@ -47,6 +57,8 @@ type Bulletin struct {
 	Cadence       Cadence        // that brought it about
 	Subscriptions []Subscription // that it serves, oldest first
 	Cases         []CaseNews     // in order of their first events
+	Reminders     []CaseNews     // told before and about to close: they have no events
+	Recovered     []Outage       // councils that are read again
 }
 
 // Serves lists the cadences of the subscriptions that the bulletin serves.
@@ -63,12 +75,13 @@ func (b *Bulletin) Serves() []Cadence {
 // CaseNews is what happened to one application.
 type CaseNews struct {
 	ApplicationID int64
-	Authority     string   // slug
-	Details       *Details // as the latest numbered event left it
-	Events        []*Event // to be told, in order
-	Subscriptions []int64  // that it concerns
-	Correction    bool     // it only corrects what was told before: it is elsewhere, or gone
-	FoundAt       int64    // unix ms at which a check found that somebody had been left out; 0 when nobody was
+	Authority     string     // slug
+	Details       *Details   // as the latest numbered event left it
+	Events        []*Event   // to be told, in order
+	Subscriptions []int64    // that it concerns
+	Correction    bool       // it only corrects what was told before: it is elsewhere, or gone
+	Past          []PastCase // other applications on its site; filled in by the store
+	FoundAt       int64      // unix ms at which a check found that somebody had been left out; 0 when nobody was
 }
 
 // Why matches are closed without being told.
@@ -99,7 +112,7 @@ func (o *Owed) Compose(now time.Time, ready []Cadence) (Composition, error) {
 	c.dropMoot()
 	c.pick(ready)
 	c.gather()
-	return c.out, nil
+	return c.out, c.remind()
 }
 
 // A HookComposition is what becomes of what an endpoint is owed: one webhook for
@@ -245,13 +258,21 @@ func (c *composing) pick(ready []Cadence) {
 		cadence := sub.Current.Cadence
 		switch {
 		case sub.PausedUntil > now:
-		case due[cadence]:
+		case due[cadence] || c.catchesUp(m):
 			c.told[m.Seq] = true
 			hasty = hasty || cadence == Immediate
 			c.out.Bulletin.Cadence = slower(c.out.Bulletin.Cadence, cadence)
 		case rested && c.isUrgent(m, cadence):
 			c.told[m.Seq], hasty = true, true
 			c.out.Bulletin.Cadence = slower(c.out.Bulletin.Cadence, Immediate)
+		}
+	}
+	for _, o := range c.Recovered {
+		c.out.Resumed = append(c.out.Resumed, o.ID)
+		if slices.ContainsFunc(c.Subscriptions, func(s Subscription) bool {
+			return s.State == SubscriptionActive && s.PausedUntil <= now && slices.Contains(o.Subscriptions, s.ID)
+		}) {
+			c.out.Bulletin.Recovered = append(c.out.Bulletin.Recovered, o)
 		}
 	}
 	for _, cadence := range []Cadence{Daily, Weekly} {
@@ -262,6 +283,12 @@ func (c *composing) pick(ready []Cadence) {
 	if hasty {
 		c.out.NextDue[Immediate] = NextDue(Immediate, c.now).UnixMilli()
 	}
+}
+
+// catchesUp reports whether a match came of what was read when its council's
+// outage ended: it goes with the mail that says so.
+func (c *composing) catchesUp(m OwedMatch) bool {
+	return slices.ContainsFunc(c.Recovered, func(o Outage) bool { return o.Authority == m.Event.Authority && m.Event.At >= o.LastRead })
 }
 
 // isUrgent reports whether the next digest would come too late for somebody who
@@ -312,6 +339,14 @@ func (c *composing) gather() {
 	}
 	b := &c.out.Bulletin
 	b.Recipient = c.Recipient
+	for _, o := range b.Recovered { // whose areas are named even when they have no news
+		for _, sub := range c.Subscriptions {
+			if sub.State == SubscriptionActive && sub.PausedUntil <= c.now.UnixMilli() && slices.Contains(o.Subscriptions, sub.ID) {
+				served[sub.ID] = true
+				b.Cadence = slower(b.Cadence, sub.Current.Cadence)
+			}
+		}
+	}
 	for _, id := range order {
 		b.Cases = append(b.Cases, *cases[id])
 	}

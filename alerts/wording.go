@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -271,6 +272,60 @@ func WhereWords(from geo.Point, s Site) string {
 		return "about " + Metres(d) + " " + geo.Compass(geo.Bearing(from, nearest))
 	}
 	return Metres(d) + " " + geo.Compass(geo.Bearing(from, nearest))
+}
+
+// SeenFrom says where a site lies as seen from a place with a name: "180 m
+// north-west of NW1 8NH, to the edge of the site". How rough a position is, it says
+// too; "" when none is known.
+func SeenFrom(from geo.Point, name string, s Site) string {
+	g, err := s.Geometry()
+	if err != nil || g == nil {
+		return ""
+	}
+	nearest, d := geo.Nearest(from, g)
+	direction := geo.Compass(geo.Bearing(from, nearest))
+	switch {
+	case s.Uncertainty >= Rough:
+		return fmt.Sprintf("About %s %s of %s. The position is approximate: it may be %s nearer or farther", Metres(d), direction, name, Metres(s.Uncertainty))
+	case len(s.Shape) > 0 && d == 0:
+		return Capital(name) + " lies within the site"
+	case d < 10:
+		return "At " + name
+	case len(s.Shape) > 0:
+		return fmt.Sprintf("%s %s of %s, to the edge of the site", Metres(d), direction, name)
+	}
+	return fmt.Sprintf("%s %s of %s", Metres(d), direction, name)
+}
+
+// Rough is the uncertainty, in metres, from which a position is called approximate.
+const Rough = 50
+
+// LeftWords says how many days there are to comment: "19 days left".
+func LeftWords(until, today Date) string {
+	switch n := today.DaysUntil(until); n {
+	case 0:
+		return "today is the last day"
+	case 1:
+		return "1 day left"
+	default:
+		return fmt.Sprintf("%d days left", n)
+	}
+}
+
+// When writes a moment in London as people say it: "today at 06:10", "on 21
+// November at 06:10".
+func When(ms int64, now time.Time) string {
+	t := time.UnixMilli(ms).In(London)
+	switch DateOf(t).DaysUntil(DateOf(now)) {
+	case 0:
+		return "today at " + t.Format("15:04")
+	case 1:
+		return "yesterday at " + t.Format("15:04")
+	}
+	if t.Year() != now.In(London).Year() {
+		return "on " + t.Format("2 January 2006 at 15:04")
+	}
+	return "on " + t.Format("2 January at 15:04")
 }
 
 // Plural writes a number and its noun: "1 application", "1,204 applications".

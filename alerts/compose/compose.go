@@ -22,11 +22,25 @@ type Store interface {
 	// DueSubscribers returns subscribers in order to whom something may be told now.
 	DueSubscribers(ctx context.Context, after int64, limit int, now time.Time, ready []alerts.Cadence) ([]int64, error)
 	// ComposeFor stores the deliveries of these subscribers, with their matches, in one transaction.
-	ComposeFor(ctx context.Context, subscribers []int64, now time.Time, ready []alerts.Cadence, write func(alerts.Bulletin) (alerts.Delivery, error)) (deliveries int, err error)
+	ComposeFor(ctx context.Context, subscribers []int64, now time.Time, ready []alerts.Cadence, past alerts.Past, write func(alerts.Bulletin) (alerts.Delivery, error)) (deliveries int, err error)
 	// SkipDue moves the due moment of those who are owed nothing.
 	SkipDue(ctx context.Context, c alerts.Cadence, now time.Time) error
 	// Authorities returns all authorities and when each was last read.
 	Authorities(ctx context.Context) ([]alerts.Coverage, error)
+	// Readings returns how often each authority's register was read in a time, by slug.
+	Readings(ctx context.Context, from, to time.Time) (map[string]alerts.Readings, error)
+	// ClaimTick takes up one period of some scheduled work; false when it is done or somebody is at it.
+	ClaimTick(ctx context.Context, name, period string, now time.Time, lease time.Duration) (bool, error)
+	// FinishTick says that a period's work is done.
+	FinishTick(ctx context.Context, name, period string, now time.Time) error
+	// RefreshReminders brings the closing dates of armed reminders up to date.
+	RefreshReminders(ctx context.Context, now time.Time) error
+	// NoteOutages opens and ends outages of authorities.
+	NoteOutages(ctx context.Context, now time.Time) error
+	// TellOutages has mails written to those whose areas touch an authority that is not read.
+	TellOutages(ctx context.Context, limit int, now time.Time, write func(alerts.Recipient, []alerts.Outage, []alerts.Subscription) (alerts.Delivery, error)) (mails int, more bool, err error)
+	// TellQuiet has notes written to those who were sent nothing in the last calendar month.
+	TellQuiet(ctx context.Context, limit int, now time.Time, write func(alerts.QuietMonth) (alerts.Delivery, error)) (mails int, more bool, err error)
 	// TellNotices has one mail written of what the operator has not been told.
 	TellNotices(ctx context.Context, address, addressKey string, now time.Time, write func([]alerts.Notice) (alerts.Delivery, error)) ([]alerts.Notice, error)
 	// TellContacts has mails written to the contacts of feeds that have a fault, or have lost one, of which they have not been told.
@@ -72,10 +86,11 @@ func (s *Stage) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	w, err := s.writer(ctx, now)
-	if err != nil {
+	if err := s.prepare(ctx, now); err != nil {
 		return r, err
 	}
+	w := &writer{Stage: s, now: now, today: alerts.DateOf(now)}
+	past := alerts.Past{}
 	batch := firstBatch
 	for after := int64(0); ; {
 		subscribers, err := s.Store.DueSubscribers(ctx, after, batch, now, ready)
@@ -85,8 +100,11 @@ func (s *Stage) Run(ctx context.Context) (Result, error) {
 		if len(subscribers) == 0 {
 			break
 		}
+		if err := w.load(ctx); err != nil {
+			return r, err
+		}
 		start := time.Now() // of the stopwatch, not of the day
-		made, err := s.Store.ComposeFor(ctx, subscribers, now, ready, w.bulletin)
+		made, err := s.Store.ComposeFor(ctx, subscribers, now, ready, past, w.bulletin)
 		r.Deliveries += made
 		if err != nil {
 			return r, err
@@ -111,10 +129,34 @@ func (s *Stage) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	letters, err := s.tell(ctx, now)
+	letters, err := w.tell(ctx)
 	r.Deliveries += letters
 	return r, err
 }
+
+// prepare brings up to date what else than news people may have to be told of.
+func (s *Stage) prepare(ctx context.Context, now time.Time) error {
+	if err := s.Store.NoteOutages(ctx, now); err != nil {
+		return err
+	}
+	if !alerts.RemindersFrom(now) {
+		return nil
+	}
+	const task = "reminders"
+	day := string(alerts.DateOf(now))
+	mine, err := s.Store.ClaimTick(ctx, task, day, now, refreshLease)
+	if err != nil || !mine {
+		return err
+	}
+	if err := s.Store.RefreshReminders(ctx, now); err != nil {
+		return err
+	}
+	return s.Store.FinishTick(ctx, task, day, now)
+}
+
+// refreshLease is after how long whoever brings closing dates up to date is taken
+// for dead.
+const refreshLease = 10 * time.Minute
 
 // ready lists the cadences that need not wait for the matcher.
 func (s *Stage) ready(ctx context.Context, now time.Time) ([]alerts.Cadence, error) {
@@ -136,49 +178,68 @@ func (s *Stage) ready(ctx context.Context, now time.Time) ([]alerts.Cadence, err
 // transaction.
 const letterBatch = 50
 
-// tell writes to the operator and to those who wait for a council to be covered.
-func (s *Stage) tell(ctx context.Context, now time.Time) (letters int, err error) {
+// How many people are gone through in one transaction when it is looked for whom an
+// outage or a quiet month concerns.
+const (
+	outageBatch = 100
+	quietBatch  = 25
+)
+
+// tell writes what is not news of applications: to the operator, to the contacts of
+// feeds, to those who wait for a council to be covered, of outages and quiet months.
+func (w *writer) tell(ctx context.Context) (letters int, err error) {
 	key := ""
-	if s.Contact != "" {
-		key = s.Keys.AddressKeys(s.Contact)[0]
+	if w.Contact != "" {
+		key = w.Keys.AddressKeys(w.Contact)[0]
 	}
-	notices, err := s.Store.TellNotices(ctx, s.Contact, key, now, s.notices)
+	notices, err := w.Store.TellNotices(ctx, w.Contact, key, w.now, w.notices)
 	if err != nil {
 		return 0, err
 	}
 	for _, n := range notices {
-		s.Log.Warn("for the operator", "notice", n.Key, "text", n.Text)
+		w.Log.Warn("for the operator", "notice", n.Key, "text", n.Text)
 	}
-	if len(notices) > 0 && s.Contact != "" {
+	if len(notices) > 0 && w.Contact != "" {
 		letters++
 	}
-	for {
-		mails, told, err := s.Store.TellEndpoints(ctx, letterBatch, now, s.endpointNews)
-		letters += mails
-		if err != nil {
-			return letters, err
-		}
-		if told == 0 {
-			break
+	for _, step := range []func() (mails int, more bool, err error){
+		func() (int, bool, error) {
+			mails, told, err := w.Store.TellEndpoints(ctx, letterBatch, w.now, w.endpointNews)
+			return mails, told > 0, err
+		},
+		func() (int, bool, error) {
+			mails, err := w.Store.TellContacts(ctx, letterBatch, w.now, func(address string) string { return w.Keys.AddressKeys(address)[0] }, w.contact)
+			return mails, mails > 0, err
+		},
+		func() (int, bool, error) {
+			mails, err := w.Store.TellCoverage(ctx, letterBatch, w.now, w.coverage)
+			return mails, mails > 0, err
+		},
+		func() (int, bool, error) {
+			return w.Store.TellOutages(ctx, outageBatch, w.now, func(to alerts.Recipient, outages []alerts.Outage, subs []alerts.Subscription) (alerts.Delivery, error) {
+				if err := w.load(ctx); err != nil {
+					return alerts.Delivery{}, err
+				}
+				return w.outage(to, outages, subs)
+			})
+		},
+		func() (int, bool, error) {
+			if !alerts.RemindersFrom(w.now) {
+				return 0, false, nil // notes come at a civil hour, too
+			}
+			return w.Store.TellQuiet(ctx, quietBatch, w.now, w.quiet)
+		},
+	} {
+		for more := true; more; {
+			var mails int
+			mails, more, err = step()
+			letters += mails
+			if err != nil {
+				return letters, err
+			}
 		}
 	}
-	for {
-		mails, err := s.Store.TellContacts(ctx, letterBatch, now, func(address string) string { return s.Keys.AddressKeys(address)[0] }, s.contact)
-		letters += mails
-		if err != nil {
-			return letters, err
-		}
-		if mails == 0 {
-			break
-		}
-	}
-	for {
-		mails, err := s.Store.TellCoverage(ctx, letterBatch, now, s.coverage)
-		letters += mails
-		if err != nil || mails == 0 {
-			return letters, err
-		}
-	}
+	return letters, nil
 }
 
 // host is the domain that names our lists and messages.

@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -17,8 +16,8 @@ import (
 // How much one mail shows. Mail programs cut off what is longer than about 100 KB,
 // and with it the links that stop it.
 const (
-	maxCards = 50     // shown in full
-	maxBrief = 100    // then, in one line each; the rest is counted
+	maxShown = 40     // shown in full
+	maxBrief = 80     // then, in one line each; a page lists all
 	maxHTML  = 90_000 // bytes
 )
 
@@ -26,52 +25,81 @@ const (
 type digest struct {
 	Subject  string
 	Title    string
+	Lead     []string // of councils that are read again
+	Closing  []site   // reminders
 	Sections []section
+	Total    int    // cases
+	Unshown  int    // of these, not in the mail
+	All      string // page that lists all
 	Footer   footer
+	stops    []alerts.Cadence // by the link in its header
 }
 
 // A section is the news of one area.
 type section struct {
-	Title string // "Within 500 m of NW1 8NH"
-	Cards []card
-	Brief []card // shown in one line each
-	More  int    // not shown at all
-	All   string // page with all of them
+	Title   string // "Within 500 m of NW1 8NH"
+	Picture *picture
+	Sites   []site
+	Brief   []card // shown in one line each
+	area    alerts.Area
+}
+
+// A picture shows where the sites of a section lie.
+type picture struct {
+	ID   string // Content-ID
+	Alt  string
+	Wide int
+	High int
+	locator
+}
+
+// A site is the news of all cases at one place.
+type site struct {
+	Number int
+	Title  string // its address
+	Where  string // "180 m north-east of NW1 8NH"
+	Also   string // "Also within 1 km of N1C 4AG"
+	Past   string // "3 earlier here: 2 refused, 1 approved"
+	Around string // page that lists them
+	Cases  []card
+	place  alerts.Site
+	// elsewhere says that the site is not in the area after all.
+	elsewhere bool
 }
 
 // A card is the news of one application.
 type card struct {
 	Tags        []string // what happened: "New", "Open for comments"
 	Title       string   // its address
-	Where       string   // "180 m north-east of NW1 8NH"
-	Also        string   // "Also within 1 km of N1C 4AG"
 	Description string
-	Facts       []string // "Householder", "Under consideration"
-	Deadline    string   // until when to comment, and who says so
-	Open        bool     // the deadline is still to come
+	Kind        string // "Householder"
+	State       string // "Under consideration"
+	Deadline    string // until when to comment, and how long that is
+	Source      string // who says so
+	Open        bool   // the deadline is still to come
+	Soon        bool   // within days
 	Notes       []string
 	Changes     []change
 	Council     string // the council's page
 	CouncilHost string
 	Comment     string // where the council takes comments, while it does
+	CommentWays string // how to comment when the council gives no link
+	Commenting  string // page on what counts in a comment
+	Calendar    string // file with the deadline
 	Page        string // ours
 	Reference   string
 	Authority   string
 }
 
-// A change is one field that has changed.
-type change struct {
-	Field           alerts.Field
-	Label, Old, New string
-}
-
-// A footer says why a mail came and how to stop it.
+// A footer says why a mail came, how to stop it, and how far its silence goes.
 type footer struct {
 	Areas       []areaLink
 	Stop        string // all that the message serves
 	StopWords   string // "Stop all daily alerts"
 	Manage      string
 	Read        []string // when each council was last read
+	Reliability string   // page
+	Commenting  string   // page
 	Attribution []string
 	Contact     string
 	Home        string
@@ -86,115 +114,190 @@ type writer struct {
 	now         time.Time
 	today       alerts.Date
 	authorities map[string]alerts.Coverage
+	readings    map[string]alerts.Readings
 }
 
-func (s *Stage) writer(ctx context.Context, now time.Time) (*writer, error) {
-	all, err := s.Store.Authorities(ctx)
-	if err != nil {
-		return nil, err
+// load reads what is known of the councils, when the first mail is written.
+func (w *writer) load(ctx context.Context) error {
+	if w.authorities != nil {
+		return nil
 	}
-	w := &writer{Stage: s, now: now, today: alerts.DateOf(now), authorities: map[string]alerts.Coverage{}}
+	all, err := w.Store.Authorities(ctx)
+	if err != nil {
+		return err
+	}
+	if w.readings, err = w.Store.Readings(ctx, w.now.AddDate(0, 0, -alerts.ReadingsDays), w.now); err != nil {
+		return err
+	}
+	w.authorities = make(map[string]alerts.Coverage, len(all))
 	for _, c := range all {
 		w.authorities[c.Slug] = c
 	}
-	return w, nil
+	return nil
 }
 
 // bulletin writes the mail of a bulletin.
 func (w *writer) bulletin(b alerts.Bulletin) (alerts.Delivery, error) {
+	m := alerts.Delivery{Kind: alerts.DeliveryAlert, RecipientID: b.Recipient.ID, Cadence: b.Cadence, MessageID: w.messageID()}
+	ranked := w.rank(&b)
 	var d digest
-	var html string
-	for cards := maxCards; ; cards = cards * 3 / 4 {
-		d = w.digest(b, cards)
+	for shown := maxShown; ; shown = shown * 3 / 4 {
+		d = w.digest(&b, ranked, m.MessageID, shown)
 		var err error
-		if html, err = d.html(); err != nil {
+		if m.HTML, err = d.html(); err != nil {
 			return alerts.Delivery{}, err
 		}
-		if len(html) <= maxHTML || cards <= 1 {
+		if len(m.HTML) <= maxHTML || shown <= 1 {
 			break
 		}
 	}
-	return alerts.Delivery{Kind: alerts.DeliveryAlert, RecipientID: b.Recipient.ID, Cadence: b.Cadence, MessageID: w.messageID(),
-		Subject: d.Subject, Text: d.text(), HTML: html, Headers: []alerts.Header{
-			{Name: "List-Unsubscribe", Value: w.listUnsubscribe(d.Footer.Stop, b)},
-			{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
-			{Name: "List-Id", Value: "<" + string(b.Cadence) + ".alerts." + w.host() + ">"},
-			{Name: "Auto-Submitted", Value: "auto-generated"},
-		}}, nil
+	for i := range d.Sections {
+		if p := d.Sections[i].Picture; p != nil {
+			png, err := p.draw()
+			if err != nil {
+				return alerts.Delivery{}, fmt.Errorf("draw where the sites lie: %w", err)
+			}
+			m.Inline = append(m.Inline, alerts.Inline{ID: p.ID, Name: fmt.Sprintf("where-%d.png", i+1), Type: "image/png", Data: png})
+		}
+	}
+	m.Subject, m.Text = d.Subject, d.text()
+	m.Headers = w.headers(b.Recipient.ID, d.Footer.Stop, d.stops, string(b.Cadence))
+	return m, nil
 }
 
-// listUnsubscribe names the link that stops what a bulletin serves, and the address
-// that does, where mail to us is read.
-func (w *writer) listUnsubscribe(stop string, b alerts.Bulletin) string {
+// headers are those of mail that goes to many and can be stopped with one click.
+func (w *writer) headers(recipient int64, stop string, stops []alerts.Cadence, list string) []alerts.Header {
+	return []alerts.Header{
+		{Name: "List-Unsubscribe", Value: w.listUnsubscribe(recipient, stop, stops)},
+		{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
+		{Name: "List-Id", Value: "<" + list + ".alerts." + w.host() + ">"},
+		{Name: "Auto-Submitted", Value: "auto-generated"},
+	}
+}
+
+// listUnsubscribe names the link that stops what a mail serves, and the address that
+// does, where mail to us is read.
+func (w *writer) listUnsubscribe(recipient int64, stop string, stops []alerts.Cadence) string {
 	if w.Inbound.IsZero() {
 		return "<" + stop + ">"
 	}
-	return "<" + stop + ">, <mailto:" + w.Inbound.Unsubscribe(b.Recipient.ID, b.Serves()) + "?subject=unsubscribe>"
+	return "<" + stop + ">, <mailto:" + w.Inbound.Unsubscribe(recipient, stops) + "?subject=unsubscribe>"
 }
 
-// digest sorts the news by area, each case under the nearest, and by how much it
-// matters: first what people can still comment on.
-func (w *writer) digest(b alerts.Bulletin, cards int) digest {
-	cases := slices.Clone(b.Cases)
-	slices.SortStableFunc(cases, func(a, b alerts.CaseNews) int {
-		return cmp.Or(cmp.Compare(w.rank(a), w.rank(b)), cmp.Compare(a.Details.CommentsUntil, b.Details.CommentsUntil))
-	})
+// ranked is the news of one site, and where it belongs in the mail.
+type ranked struct {
+	cases    []alerts.CaseNews
+	weight   alerts.Weight
+	at       int // the area under which it is told
+	others   []alerts.Area
+	reminder bool
+}
+
+// rank puts cases on one site together, each under its nearest area, and the most
+// pressing first.
+func (w *writer) rank(b *alerts.Bulletin) []ranked {
+	type weighed struct {
+		n alerts.CaseNews
+		ranked
+	}
+	weigh := func(cases []alerts.CaseNews) (out []ranked) {
+		all := make([]weighed, len(cases))
+		for i, n := range cases {
+			all[i].n = n
+			var distance float64
+			all[i].at, all[i].others, distance = nearest(b.Subscriptions, n)
+			all[i].weight = alerts.Weigh(&n, distance, w.today)
+		}
+		slices.SortStableFunc(all, func(a, b weighed) int { return a.weight.Compare(b.weight) })
+		sorted := make([]alerts.CaseNews, len(all))
+		first := make(map[int64]*ranked, len(all))
+		for i := range all {
+			sorted[i] = all[i].n
+			first[all[i].n.ApplicationID] = &all[i].ranked
+		}
+		for _, cases := range alerts.Sites(sorted) {
+			r := *first[cases[0].ApplicationID]
+			r.cases = cases
+			out = append(out, r)
+		}
+		return out
+	}
+	out := weigh(b.Reminders)
+	for i := range out {
+		out[i].reminder = true
+	}
+	return append(out, weigh(b.Cases)...)
+}
+
+// digest sorts the news by area, the area with the most pressing news first.
+func (w *writer) digest(b *alerts.Bulletin, news []ranked, messageID string, most int) digest {
+	stops := b.Serves()
+	if len(b.Cases)+len(b.Recovered) == 0 {
+		stops = []alerts.Cadence{alerts.Reminders}
+	}
+	d := digest{Subject: w.subject(b, news), Title: w.title(b), Footer: w.footer(b, stops), stops: stops, Total: len(b.Cases) + len(b.Reminders)}
+	for _, o := range b.Recovered {
+		d.Lead = append(d.Lead, w.recovered(o, len(b.Cases) > 0))
+	}
 	sections := make([]section, len(b.Subscriptions))
 	for i, sub := range b.Subscriptions {
-		sections[i] = section{Title: alerts.Capital(alerts.AreaWords(sub.Current.Area)), All: w.areaPage(sub.Current.Area)}
+		sections[i] = section{Title: alerts.Capital(alerts.AreaWords(sub.Current.Area)), area: sub.Current.Area}
 	}
-	var order []int // of the areas, by what is most pressing in each
-	for i, n := range cases {
-		at, others := nearest(b.Subscriptions, n)
-		s := &sections[at]
-		if !slices.Contains(order, at) {
-			order = append(order, at)
+	var order []int // of the areas
+	number, shown, brief := 0, 0, 0
+	for _, r := range news {
+		area := b.Subscriptions[r.at].Current.Area
+		s := &sections[r.at]
+		if !r.reminder && !slices.Contains(order, r.at) && brief < maxBrief {
+			order = append(order, r.at)
 		}
 		switch {
-		case i < cards:
-			s.Cards = append(s.Cards, w.card(n, b.Subscriptions[at].Current.Area, others))
-		case i < cards+maxBrief:
-			s.Brief = append(s.Brief, w.card(n, b.Subscriptions[at].Current.Area, nil))
+		case shown+len(r.cases) <= most || shown == 0:
+			number, shown = number+1, shown+len(r.cases)
+			told := w.site(r, area, number)
+			if r.reminder {
+				d.Closing = append(d.Closing, told)
+			} else {
+				s.Sites = append(s.Sites, told)
+			}
+		case brief < maxBrief:
+			for _, n := range r.cases {
+				s.Brief = append(s.Brief, w.card(n, area))
+				brief++
+			}
 		default:
-			s.More++
+			d.Unshown += len(r.cases)
+		}
+		if brief > 0 {
+			most = 0 // what comes after is not more pressing
 		}
 	}
-	d := digest{Subject: w.subject(b, cases), Title: title(b), Footer: w.footer(b)}
-	for _, at := range order {
+	for i, at := range order {
+		if s := &sections[at]; i < maxPictures {
+			s.Picture = s.picture(fmt.Sprintf("where%d.%s", i+1, messageID))
+		}
 		d.Sections = append(d.Sections, sections[at])
+	}
+	if brief > 0 {
+		d.All = w.BaseURL + "/told/" + w.Keys.Sign("told", messageID)
 	}
 	return d
 }
 
-// rank puts first what can be commented on by a known day, then what is open.
-func (w *writer) rank(n alerts.CaseNews) int {
-	switch d := n.Details; {
-	case d.IsOpen() && d.CommentsUntil >= w.today && !n.Correction:
-		return 0
-	case d.IsOpen() && !n.Correction:
-		return 1
-	}
-	return 2
-}
-
 // nearest returns which of the areas that a case concerns has its centre nearest
-// to it, and the others. Areas without a centre come last.
-func nearest(subs []alerts.Subscription, n alerts.CaseNews) (at int, others []alerts.Area) {
+// to it, the others, and how far it is. Areas without a centre come last.
+func nearest(subs []alerts.Subscription, n alerts.CaseNews) (at int, others []alerts.Area, best float64) {
 	at = -1
-	best := 0.0
-	distance := func(a alerts.Area) float64 {
-		g, err := n.Details.Site.Geometry()
-		if err != nil || g == nil || !hasCentre(a) {
-			return 1e9
-		}
-		_, d := geo.Nearest(a.Centre, g)
-		return d
-	}
+	g, err := n.Details.Site.Geometry()
 	for i, sub := range subs {
 		if !slices.Contains(n.Subscriptions, sub.ID) {
 			continue
 		}
-		if d := distance(sub.Current.Area); at < 0 || d < best {
+		d := 1e9
+		if err == nil && g != nil && hasCentre(sub.Current.Area) {
+			_, d = geo.Nearest(sub.Current.Area.Centre, g)
+		}
+		if at < 0 || d < best {
 			at, best = i, d
 		}
 	}
@@ -203,65 +306,121 @@ func nearest(subs []alerts.Subscription, n alerts.CaseNews) (at int, others []al
 			others = append(others, sub.Current.Area)
 		}
 	}
-	return at, others
+	return at, others, best
 }
 
 func hasCentre(a alerts.Area) bool { return a.Centre != geo.Point{} }
 
-// areaPage is the page with everything in an area.
-func (w *writer) areaPage(a alerts.Area) string {
-	switch {
-	case a.Kind == alerts.AreaAuthority:
-		return w.BaseURL + "/authorities/" + url.PathEscape(a.Code)
-	case !hasCentre(a):
-		return w.BaseURL + "/"
-	}
+// around is the page with everything near a place.
+func (w *writer) around(p geo.Point, radius float64) string {
 	number := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-	return w.BaseURL + "/near?" + url.Values{"lat": {number(a.Centre.Lat, 5)}, "lon": {number(a.Centre.Lon, 5)}, "radius": {number(max(a.Radius, alerts.MinRadius), 0)}}.Encode()
+	return w.BaseURL + "/near?" + url.Values{"lat": {number(p.Lat, 5)}, "lon": {number(p.Lon, 5)}, "radius": {number(max(radius, alerts.MinRadius), 0)}}.Encode()
 }
 
-func (w *writer) card(n alerts.CaseNews, area alerts.Area, others []alerts.Area) card {
+// site tells of all cases at one place.
+func (w *writer) site(r ranked, area alerts.Area, number int) site {
+	first := r.cases[0].Details
+	s := site{Number: number, Title: alerts.Line(first.Address, 160), Where: where(area, first.Site), place: first.Site, elsewhere: r.cases[0].Correction}
+	if s.Title == "" {
+		s.Title = "Application " + alerts.Line(first.Reference, 60)
+	}
+	if len(r.others) > 0 {
+		words := make([]string, len(r.others))
+		for i, a := range r.others {
+			words[i] = alerts.AreaWords(a)
+		}
+		s.Also = "Also " + alerts.Listing(words)
+	}
+	var past []alerts.PastCase
+	for _, n := range r.cases {
+		c := w.card(n, area)
+		if r.reminder {
+			c.Tags = []string{"Reminder"}
+			c.Notes = []string{"We told you of this before. It is not decided yet."}
+		}
+		s.Cases = append(s.Cases, c)
+		for _, p := range n.Past {
+			known := slices.ContainsFunc(past, func(q alerts.PastCase) bool { return q.ID == p.ID })
+			told := slices.ContainsFunc(r.cases, func(n alerts.CaseNews) bool { return n.ApplicationID == p.ID })
+			if !known && !told {
+				past = append(past, p)
+			}
+		}
+	}
+	if s.Past = alerts.PastWords(past); s.Past != "" && first.Site.Located() {
+		s.Around = w.around(first.Site.Point(), alerts.MinRadius)
+	}
+	return s
+}
+
+// soonDays is from how many days before it closes a date is shown as pressing.
+const soonDays = 7
+
+func (w *writer) card(n alerts.CaseNews, area alerts.Area) card {
 	d := n.Details
 	c := card{
 		Tags:        tags(n),
 		Title:       alerts.Line(d.Address, 160),
-		Where:       where(area, d.Site),
 		Description: alerts.Line(d.Description, 500),
+		State:       alerts.StateWords(d),
 		Council:     alerts.WebLink(d.URL),
 		Page:        w.page(alerts.Ref{Authority: n.Authority, Number: d.Reference}),
 		Reference:   alerts.Line(d.Reference, 60),
 		Authority:   w.authority(n.Authority),
 		Changes:     changes(n),
+		Notes:       w.notes(n, area),
 	}
-	if slices.ContainsFunc(c.Changes, func(ch change) bool { return ch.Field == alerts.FieldDescription && ch.New != "" }) {
+	if slices.ContainsFunc(c.Changes, func(ch change) bool { return ch.whole }) {
 		c.Description = "" // it is among the changes
 	}
 	c.CouncilHost = alerts.LinkHost(c.Council)
 	if c.Title == "" {
 		c.Title = "Application " + c.Reference
 	}
-	if len(others) > 0 {
-		words := make([]string, len(others))
-		for i, a := range others {
-			words[i] = alerts.AreaWords(a)
-		}
-		c.Also = "Also " + alerts.Listing(words)
-	}
 	if d.Kind != "" && d.Kind != alerts.KindOther {
-		c.Facts = append(c.Facts, alerts.KindLabel(d.Kind))
+		c.Kind = alerts.KindLabel(d.Kind)
 	}
-	c.Facts = append(c.Facts, alerts.StateWords(d))
 	if d.IsOpen() && !n.Correction {
-		c.Deadline = alerts.DeadlineWords(d, w.today)
-		if source := alerts.SourceWords(d); source != "" && d.CommentsUntil != "" {
-			c.Deadline += ", according to " + source
-		}
-		if c.Open = d.CommentsUntil >= w.today; c.Open || d.CommentsUntil == "" {
-			c.Comment = alerts.WebLink(d.CommentURL)
+		w.deadline(&c, n)
+	}
+	return c
+}
+
+// deadline says until when and where to comment. It is the council's date or none.
+func (w *writer) deadline(c *card, n alerts.CaseNews) {
+	d := n.Details
+	until := d.CommentsUntil
+	if until == "" {
+		c.Deadline = "The council has published no closing date for comments"
+	} else if until < w.today {
+		c.Deadline = "Comments closed on " + until.Long()
+	} else {
+		c.Open, c.Soon = true, w.today.DaysUntil(until) <= soonDays
+		c.Deadline = "Comment by " + until.Long() + " (" + alerts.LeftWords(until, w.today) + ")"
+		c.Calendar = c.Page + "/deadline.ics"
+		if !strings.Contains(c.Page, "/applications/") {
+			c.Calendar = ""
 		}
 	}
-	c.Notes = w.notes(n, area)
-	return c
+	if source := alerts.SourceWords(d); source != "" && until != "" {
+		c.Source = "according to " + source
+	}
+	if until != "" && !c.Open {
+		return
+	}
+	c.Commenting = w.BaseURL + "/commenting"
+	if c.Comment = alerts.WebLink(d.CommentURL); c.Comment == "" && c.Council != "" {
+		c.Comment = c.Council
+	}
+	if c.Comment == c.Council {
+		c.Council = "" // one link is enough
+	}
+	if c.Comment == "" {
+		c.CommentWays = "To comment, write to the planning department of " + c.Authority + " and give the reference."
+		if site := alerts.WebLink(w.authorities[n.Authority].Website); site != "" {
+			c.Comment, c.CommentWays = site, "The council gives no link for comments: look for the reference on its site."
+		}
+	}
 }
 
 // page is the page of an application; of its council if the reference is too long
@@ -292,42 +451,7 @@ func where(a alerts.Area, s alerts.Site) string {
 	if name == "" {
 		name = "the middle of your area"
 	}
-	switch words := alerts.WhereWords(a.Centre, s); words {
-	case "", "here":
-		return "At " + name
-	default:
-		return alerts.Capital(words) + " of " + name
-	}
-}
-
-// notes are what else a reader has to know.
-func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
-	last := n.Events[len(n.Events)-1]
-	switch {
-	case n.Correction && last.Type == alerts.EventRemoved:
-		return []string{"We told you of this application. It has been taken down since, and we show no more of it."}
-	case n.Correction && last.Type == alerts.EventRecalled:
-		return []string{"We told you of this application, but the file in which we read it was a mistake. This is how it stands without that file."}
-	case n.Correction:
-		return []string{"We told you of this application, but its position was wrong or has changed: it is not " + inArea(area) + "."}
-	}
-	if n.FoundAt != 0 {
-		notes = append(notes, "We should have told you of this earlier. Our nightly check found on "+alerts.DateOf(time.UnixMilli(n.FoundAt)).Long()+" that we had not, and we are sorry.")
-	}
-	for _, e := range n.Events {
-		if e.Late {
-			day := ""
-			if newest := e.After.Newest(); newest != "" {
-				day = ": its own date is " + newest.Long()
-			}
-			notes = append(notes, "Published late"+day+", but the council’s data first showed it on "+alerts.DateOf(time.UnixMilli(e.At)).Long()+".")
-			break
-		}
-	}
-	if n.Details.Site.Uncertainty >= 50 {
-		notes = append(notes, "Its position is only approximate, so it may be further away or nearer.")
-	}
-	return notes
+	return alerts.SeenFrom(a.Centre, name, s)
 }
 
 func inArea(a alerts.Area) string {
@@ -338,180 +462,36 @@ func inArea(a alerts.Area) string {
 	return "in " + words
 }
 
-// tags say in a word or two what happened to a case, the most important first.
-func tags(n alerts.CaseNews) (out []string) {
-	if n.Correction && !n.Events[len(n.Events)-1].Type.TakesBack() {
-		return []string{"Correction"}
-	}
-	add := func(tag string) {
-		if !slices.Contains(out, tag) {
-			out = append(out, tag)
-		}
-	}
-	for _, t := range alerts.EventTypes {
-		for _, e := range n.Events {
-			if e.Type == t {
-				add(tag(e))
+func (w *writer) footer(b *alerts.Bulletin, stops []alerts.Cadence) footer {
+	f := footer{Manage: w.manageURL(b.Recipient.ID, w.now), Attribution: w.Attribution, Contact: w.Contact, Home: w.BaseURL,
+		Stop: w.unsubscribeURL(b.Recipient.ID, stops), StopWords: stopWords(stops), Reliability: w.BaseURL + "/reliability", Commenting: w.BaseURL + "/commenting"}
+	f.Areas = w.areaLinks(b.Subscriptions)
+	var slugs []string
+	for _, cases := range [][]alerts.CaseNews{b.Cases, b.Reminders} {
+		for _, n := range cases {
+			if !slices.Contains(slugs, n.Authority) {
+				slugs = append(slugs, n.Authority)
 			}
 		}
 	}
-	return out
-}
-
-func tag(e *alerts.Event) string {
-	switch e.Type {
-	case alerts.EventReceived:
-		return "New"
-	case alerts.EventConsultation:
-		if e.Before != nil && e.Before.CommentsUntil != "" && e.Before.CommentsUntil != e.After.CommentsUntil {
-			return "New closing date"
-		}
-		return "Open for comments"
-	case alerts.EventAmended:
-		return "Changed"
-	case alerts.EventCommittee:
-		if e.After.Committee != "" {
-			return "Committee on " + e.After.Committee.Short()
-		}
-		return "Goes to a committee"
-	case alerts.EventDecided:
-		if e.After.Decision != alerts.DecisionNone {
-			return alerts.DecisionLabel(e.After.Decision)
-		}
-		return "Decided"
-	case alerts.EventAppealed:
-		return "Appeal"
-	case alerts.EventAppealDecided:
-		if e.After.AppealDecision != alerts.AppealNone {
-			return "Appeal " + strings.ToLower(alerts.AppealLabel(e.After.AppealDecision))
-		}
-	case alerts.EventLocated:
-		return "Position now known"
-	case alerts.EventCorrected:
-		return "Corrected"
-	}
-	return alerts.EventLabel(e.Type)
-}
-
-// toldFields are the fields of which a type of event tells the change. What the
-// card says anyway is not among them.
-var toldFields = map[alerts.EventType][]alerts.Field{
-	alerts.EventAmended:      {alerts.FieldDescription, alerts.FieldAddress, alerts.FieldKind, alerts.FieldScale},
-	alerts.EventConsultation: {alerts.FieldCommentsFrom, alerts.FieldCommentsUntil},
-	alerts.EventCommittee:    {alerts.FieldCommittee},
-	alerts.EventCorrected: {alerts.FieldStatus, alerts.FieldDecision, alerts.FieldDecided, alerts.FieldWithdrawn, alerts.FieldCommentsUntil,
-		alerts.FieldAppealRef, alerts.FieldAppealLodged, alerts.FieldAppealDecided, alerts.FieldAppealDecision},
-}
-
-// changes lists what differs from what was known before the first of the events.
-func changes(n alerts.CaseNews) (out []change) {
-	var fields []alerts.Field
-	for _, e := range n.Events {
-		fields = append(fields, toldFields[e.Type]...)
-	}
-	last := n.Events[len(n.Events)-1]
-	for _, c := range alerts.Diff(n.Events[0].Before, &last.After) {
-		if !slices.Contains(fields, c.Field) {
-			continue
-		}
-		was, is := alerts.Line(alerts.ValueWords(c.Field, c.Old), 500), alerts.Line(alerts.ValueWords(c.Field, c.New), 500)
-		if was == is || was == "" && c.Field != alerts.FieldCommentsFrom {
-			continue // said elsewhere, and new
-		}
-		out = append(out, change{c.Field, alerts.Capital(c.Label), was, is})
-	}
-	return out
-}
-
-func nearWords(subs []alerts.Subscription) string {
-	if len(subs) != 1 {
-		return fmt.Sprintf("in your %d areas", len(subs))
-	}
-	a := subs[0].Current.Area
-	switch {
-	case a.Label == "":
-		return "in your area"
-	case a.Kind == alerts.AreaCircle:
-		return "near " + a.Label
-	}
-	return "in " + a.Label
-}
-
-func title(b alerts.Bulletin) string {
-	return alerts.Plural(len(b.Cases), "application", "applications") + " " + nearWords(b.Subscriptions)
-}
-
-// subject says the point in at most 120 characters.
-func (w *writer) subject(b alerts.Bulletin, cases []alerts.CaseNews) string {
-	deadline := ""
-	if first := cases[0]; w.rank(first) == 0 {
-		deadline = "comment by " + first.Details.CommentsUntil.Short()
-	}
-	if len(cases) == 1 {
-		c := w.card(cases[0], b.Subscriptions[0].Current.Area, nil)
-		subject := c.Tags[0] + ": " + alerts.Line(c.Title, 70)
-		if deadline != "" {
-			subject += " (" + deadline + ")"
-		}
-		return alerts.Line(subject, 120)
-	}
-	counts := map[string]int{}
-	for _, n := range cases {
-		counts[newsClass(n)]++
-	}
-	var parts []string
-	for _, class := range []string{"new", "changed", "decided", "corrected"} {
-		if n := counts[class]; n > 0 {
-			parts = append(parts, alerts.Thousands(n)+" "+class)
-		}
-	}
-	subject := alerts.Plural(len(cases), "application", "applications") + " " + alerts.Line(nearWords(b.Subscriptions), 50) + ": " + strings.Join(parts, ", ")
-	if deadline != "" {
-		subject += "; " + deadline
-	}
-	return alerts.Line(subject, 120)
-}
-
-// newsClass sorts a case's news roughly, for counting.
-func newsClass(n alerts.CaseNews) string {
-	has := func(types ...alerts.EventType) bool {
-		return slices.ContainsFunc(n.Events, func(e *alerts.Event) bool { return slices.Contains(types, e.Type) })
-	}
-	switch {
-	case n.Correction:
-		return "corrected"
-	case has(alerts.EventReceived, alerts.EventLocated):
-		return "new"
-	case has(alerts.EventDecided, alerts.EventWithdrawn, alerts.EventAppealDecided):
-		return "decided"
-	}
-	return "changed"
-}
-
-func (w *writer) footer(b alerts.Bulletin) footer {
-	serves := b.Serves()
-	f := footer{Manage: w.manageURL(b.Recipient.ID, w.now), Attribution: w.Attribution, Contact: w.Contact, Home: w.BaseURL,
-		Stop: w.unsubscribeURL(b.Recipient.ID, serves)}
-	names := make([]string, len(serves))
-	for i, c := range serves {
-		names[i] = string(c)
-	}
-	f.StopWords = "Stop all " + alerts.Listing(names) + " alerts"
-	for _, sub := range b.Subscriptions {
-		f.Areas = append(f.Areas, areaLink{Words: alerts.AreaWords(sub.Current.Area) + ", " + alerts.CadenceWords(sub.Current.Cadence),
-			Stop: w.BaseURL + "/stop/" + w.Keys.Sign("stop", strconv.FormatInt(sub.ID, 10))})
-	}
-	var slugs []string
-	for _, n := range b.Cases {
-		if !slices.Contains(slugs, n.Authority) {
-			slugs = append(slugs, n.Authority)
+	for _, o := range b.Recovered {
+		if !slices.Contains(slugs, o.Authority) {
+			slugs = append(slugs, o.Authority)
 		}
 	}
 	slices.Sort(slugs)
 	for _, slug := range slugs {
-		if a := w.authorities[slug]; a.LastRead > 0 {
-			f.Read = append(f.Read, a.Name+": "+time.UnixMilli(a.LastRead).In(alerts.London).Format("2 January 2006 at 15:04"))
+		if words := w.readWords(slug); words != "" {
+			f.Read = append(f.Read, words)
 		}
 	}
 	return f
+}
+
+func (w *writer) areaLinks(subs []alerts.Subscription) (links []areaLink) {
+	for _, sub := range subs {
+		links = append(links, areaLink{Words: alerts.AreaWords(sub.Current.Area) + ", " + alerts.CadenceWords(sub.Current.Cadence),
+			Stop: w.BaseURL + "/stop/" + w.Keys.Sign("stop", strconv.FormatInt(sub.ID, 10))})
+	}
+	return links
 }

@@ -16,7 +16,9 @@ var templateFiles embed.FS
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"join":        func(words []string) string { return strings.Join(words, " · ") },
 	"more":        more,
-	"words":       change.words,
+	"seeAll":      seeAll,
+	"links":       card.links,
+	"cid":         func(id string) template.URL { return template.URL("cid:" + id) }, // our own, of letters that need no escaping
 	"footerWords": func() string { return footerWords },
 }).ParseFS(templateFiles, "templates/*.html"))
 
@@ -70,12 +72,20 @@ func (p *page) heading(text, rule string) {
 func (d *digest) text() string {
 	var p page
 	p.heading(d.Title, "=")
-	number := 0
+	for _, paragraph := range d.Lead {
+		p.put("", "", paragraph)
+		p.blank()
+	}
+	if len(d.Closing) > 0 {
+		p.heading("Closing soon, and not decided yet", "-")
+		for _, s := range d.Closing {
+			s.text(&p)
+		}
+	}
 	for _, s := range d.Sections {
 		p.heading(s.Title, "-")
-		for _, c := range s.Cards {
-			number++
-			c.text(&p, number)
+		for _, told := range s.Sites {
+			told.text(&p)
 		}
 		if len(s.Brief) > 0 {
 			p.put("", "", "In brief:")
@@ -85,63 +95,125 @@ func (d *digest) text() string {
 			p.put("  * ", "    ", strings.Join(c.Tags, ", ")+": "+c.Title+" ("+c.Reference+")")
 			p.put("    ", "    ", c.Page)
 		}
-		if s.More > 0 {
-			p.blank()
-			p.put("", "", more(s.More)+":")
-			p.put("", "", s.All)
-		}
-		if len(s.Brief)+s.More > 0 {
+		if len(s.Brief) > 0 {
 			p.blank()
 		}
+	}
+	if d.All != "" {
+		words := seeAll(d.Total)
+		if d.Unshown > 0 {
+			words += ": " + more(d.Unshown)
+		}
+		p.put("", "", words+".")
+		p.put("", "", d.All)
+		p.blank()
 	}
 	d.Footer.text(&p)
 	return p.String()
 }
 
-func (c *card) text(p *page, number int) {
-	const in = "   "
-	p.put(pad(number), in, strings.ToUpper(strings.Join(c.Tags, " · ")))
-	p.put(in, in, c.Title)
-	for _, line := range []string{c.Where, c.Also, c.Deadline, c.Description, strings.Join(c.Facts, " · ")} {
+// in is how far what belongs to a site is indented: what a feed says never stands at
+// the margin, where our own words are.
+const in = "   "
+
+func (s *site) text(p *page) {
+	p.put(pad(s.Number), in, s.Title)
+	for _, line := range []string{s.Where, s.Also} {
 		if line != "" {
-			p.put(in, in, line)
+			p.put(in, in, line+".")
 		}
 	}
+	for i, c := range s.Cases {
+		if i > 0 {
+			p.put(in, in, "-")
+		}
+		c.text(p)
+	}
+	if s.Past != "" {
+		p.put(in, in, s.Past+".")
+		if s.Around != "" {
+			p.put(in, in, s.Around)
+		}
+	}
+	p.blank()
+}
+
+func (c *card) text(p *page) {
+	head := strings.Join(c.Tags, " · ")
+	if c.Kind != "" {
+		head += " (" + c.Kind + ")"
+	}
+	p.put(in, in, head)
+	if c.Description != "" {
+		p.put(in, in, c.Description)
+	}
 	for _, ch := range c.Changes {
-		p.put(in, in+"  ", ch.Label+": "+ch.words())
+		words := ch.Words
+		if ch.Label != "" {
+			words = ch.Label + ": " + words
+		}
+		p.put(in, in+"  ", words)
+	}
+	if c.Deadline != "" {
+		words := c.Deadline
+		if c.Source != "" {
+			words += ", " + c.Source
+		}
+		p.put(in, in, words+".")
 	}
 	for _, note := range c.Notes {
 		p.put(in, in, note)
 	}
-	p.put(in, in, "Reference "+c.Reference+", "+c.Authority)
-	if c.Comment != "" {
-		p.put(in, in, "Comment: "+c.Comment)
+	if c.CommentWays != "" {
+		p.put(in, in, c.CommentWays)
 	}
-	if c.Council != "" {
-		p.put(in, in, "Council: "+c.Council)
+	p.put(in, in, c.State+". Reference "+c.Reference+", "+c.Authority)
+	for _, l := range c.links() {
+		p.put(in, in+"  ", l.Words+": "+l.URL)
 	}
-	p.put(in, in, "History: "+c.Page)
-	p.blank()
 }
 
-// words says what a field is now and was before.
-func (c change) words() string {
-	if c.New == "" {
-		return "none now; it was " + c.Old
+// A cardLink is one link of a card.
+type cardLink struct {
+	Words, URL string
+	Strong     bool
+}
+
+// links are what a reader may do about a case, the most useful first.
+func (c card) links() (out []cardLink) {
+	add := func(words, url string, strong bool) {
+		if url != "" {
+			out = append(out, cardLink{words, url, strong})
+		}
 	}
-	if c.Old == "" {
-		return c.New
+	add("Comment on the council’s site ("+alerts.LinkHost(c.Comment)+")", c.Comment, true)
+	if c.Comment != "" {
+		add("What counts in a comment", c.Commenting, false)
 	}
-	return c.New + " (before: " + c.Old + ")"
+	add("Add the date to your calendar", c.Calendar, false)
+	add("The council’s page ("+c.CouncilHost+")", c.Council, false)
+	add("History", c.Page, false)
+	return out
 }
 
 func pad(n int) string { return fmt.Sprintf("%-3s", fmt.Sprintf("%d. ", n)) }
 
 // more says how many applications are not shown.
-func more(n int) string { return "And " + alerts.Plural(n, "more application", "more applications") }
+func more(n int) string {
+	return alerts.Plural(n, "application", "applications") + " more than this mail has room for"
+}
+
+// seeAll names the page that lists everything a mail tells.
+func seeAll(n int) string { return "See all " + alerts.Thousands(n) + " on one page" }
 
 func (f *footer) text(p *page) {
 	p.WriteString(strings.Repeat("-", textWidth) + "\n")
+	for _, line := range f.Read {
+		p.put("", "", line+".")
+	}
+	p.put("", "", "How each council is read: "+f.Reliability)
+	p.put("", "", "What counts in a comment: "+f.Commenting)
+	p.blank()
 	p.put("", "", "You get this because you asked for planning alerts:")
 	for _, a := range f.Areas {
 		p.put("* ", "  ", a.Words)
@@ -151,9 +223,6 @@ func (f *footer) text(p *page) {
 	p.put("", "", f.StopWords+": "+f.Stop)
 	p.put("", "", "Change, pause or erase: "+f.Manage)
 	p.blank()
-	for _, line := range f.Read {
-		p.put("", "  ", "Last read: "+line+", London time.")
-	}
 	p.put("", "", footerWords)
 	if f.Contact != "" {
 		p.put("", "", "Questions: "+f.Contact)

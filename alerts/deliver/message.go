@@ -17,7 +17,8 @@ import (
 )
 
 // message writes a delivery as RFC 5322: the text part first, then the HTML one,
-// both quoted-printable, so that no line is too long for any server.
+// both quoted-printable, so that no line is too long for any server. Pictures go with
+// the HTML, which shows them by their Content-ID.
 func message(d alerts.Delivery, from *mail.Address, at time.Time) ([]byte, error) {
 	if err := check(d); err != nil {
 		return nil, err
@@ -40,8 +41,13 @@ func message(d alerts.Delivery, from *mail.Address, at time.Time) ([]byte, error
 	if d.HTML != "" {
 		m.AddAlternativeString(gomail.TypeTextHTML, d.HTML)
 	}
+	size := len(d.Text) + len(d.HTML)*5/4 + 2048
+	for _, f := range d.Inline {
+		size += len(f.Data)*3/2 + 300
+		m.EmbedReadSeeker(f.Name, bytes.NewReader(f.Data), gomail.WithFileContentID(f.ID), gomail.WithFileContentType(gomail.ContentType(f.Type)))
+	}
 	var b bytes.Buffer
-	b.Grow(len(d.Text) + len(d.HTML)*5/4 + 2048)
+	b.Grow(size)
 	if _, err := m.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("write the message: %w", err)
 	}
@@ -97,8 +103,19 @@ func check(d alerts.Delivery) error {
 	if d.Text == "" {
 		return errors.New("the message has no text part")
 	}
+	for _, f := range d.Inline {
+		if !inlineID.MatchString(f.ID) || !inlineName.MatchString(f.Name) || !strings.HasPrefix(f.Type, "image/") || !inlineName.MatchString(strings.TrimPrefix(f.Type, "image/")) {
+			return errors.New("a picture has no proper name")
+		}
+	}
 	return nil
 }
+
+// What a picture within a message may be called.
+var (
+	inlineID   = regexp.MustCompile(`^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+$`)
+	inlineName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+)
 
 // oneLine reports whether s is valid UTF-8 without control characters and line
 // separators.

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,6 +92,9 @@ func (s *SendGrid) mail(d alerts.Delivery) *sgmail.SGMailV3 {
 	m := sgmail.NewV3MailInit(sgmail.NewEmail(s.from.Name, s.from.Address), d.Subject, sgmail.NewEmail("", d.Address), sgmail.NewContent("text/plain", d.Text))
 	if d.HTML != "" {
 		m.AddContent(sgmail.NewContent("text/html", d.HTML))
+	}
+	for _, f := range d.Inline {
+		m.AddAttachment(sgmail.NewAttachment().SetContent(base64.StdEncoding.EncodeToString(f.Data)).SetType(f.Type).SetFilename(f.Name).SetDisposition("inline").SetContentID(f.ID))
 	}
 	m.SetHeader("Message-ID", "<"+d.MessageID+">")
 	for _, h := range d.Headers {

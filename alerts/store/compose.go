@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,8 +34,9 @@ func (s *Store) MarkDue(ctx context.Context, due time.Time) (reached bool, err e
 }
 
 // DueSubscribers returns up to limit subscribers in order, with ids above after,
-// who are owed something that may have to be told now: because a mail of a ready
-// cadence is due, or because a case closes before the next digest.
+// to whom something may have to be told now: because a mail of a ready cadence is
+// due, because a case closes before the next digest or of which they are to be
+// reminded, or because an outage is over.
 func (s *Store) DueSubscribers(ctx context.Context, after int64, limit int, now time.Time, ready []alerts.Cadence) ([]int64, error) {
 	closing := func(c alerts.Cadence) alerts.Date { return alerts.DateOf(alerts.NextDue(c, now)) }
 	ids, err := collect(ctx, s.read, scanInt, `SELECT DISTINCT m.recipient_id FROM match m
@@ -45,8 +47,21 @@ func (s *Store) DueSubscribers(ctx context.Context, after int64, limit int, now 
 			OR m.closes >= $4 AND (d.cadence = 'daily' AND m.closes <= $5 OR d.cadence = 'weekly' AND m.closes <= $6)))
 		ORDER BY m.recipient_id LIMIT $7`,
 		after, now.UnixMilli(), list(ready), alerts.DateOf(now), closing(alerts.Daily), closing(alerts.Weekly), limit)
+	var reminders, recoveries []int64
+	if err == nil {
+		reminders, err = s.dueReminders(ctx, after, limit, now)
+	}
+	if err == nil {
+		recoveries, err = s.dueRecoveries(ctx, after, limit)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look for mail that is due: %w", err)
+	}
+	if len(reminders)+len(recoveries) > 0 { // the first of all are among the first of each
+		ids = append(append(ids, reminders...), recoveries...)
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		ids = ids[:min(len(ids), limit)]
 	}
 	return ids, nil
 }
@@ -54,29 +69,43 @@ func (s *Store) DueSubscribers(ctx context.Context, after int64, limit int, now 
 // ComposeFor decides for each of the given subscribers what is told now, has it
 // put into words, and stores the deliveries, the matches that they tell, those
 // that will never be told and the next due moments: all in one transaction. A
-// subscriber whom another process is busy with is left to it.
-func (s *Store) ComposeFor(ctx context.Context, subscribers []int64, now time.Time, ready []alerts.Cadence, write func(alerts.Bulletin) (alerts.Delivery, error)) (deliveries int, err error) {
+// subscriber whom another process is busy with is left to it. past keeps what else
+// is known of the sites, from one call to the next.
+func (s *Store) ComposeFor(ctx context.Context, subscribers []int64, now time.Time, ready []alerts.Cadence, past alerts.Past, write func(alerts.Bulletin) (alerts.Delivery, error)) (deliveries int, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		all, err := s.owed(ctx, tx, subscribers)
+		all, err := s.owed(ctx, tx, subscribers, now)
 		if err != nil {
 			return err
 		}
-		for _, owed := range all {
-			c, err := owed.Compose(now, ready)
-			if err != nil {
+		compositions := make([]alerts.Composition, len(all))
+		for i, owed := range all {
+			if compositions[i], err = owed.Compose(now, ready); err != nil {
 				return err
 			}
-			if len(c.Tell) > 0 {
+		}
+		if err := s.addPast(ctx, tx, compositions, past); err != nil {
+			return err
+		}
+		for i, owed := range all {
+			c := &compositions[i]
+			var id int64
+			if !c.IsEmpty() {
 				d, err := write(c.Bulletin)
 				if err != nil {
 					return err
 				}
-				if err := tellMatches(ctx, tx, owed.Recipient.ID, c, d, now); err != nil {
+				if id, err = tellMatches(ctx, tx, owed.Recipient.ID, c, d, now); err != nil {
 					return err
 				}
 				deliveries++
 			}
 			if err := closeAndMove(ctx, tx, owed.Recipient.ID, c); err != nil {
+				return err
+			}
+			if err := s.storeReminded(ctx, tx, owed.Recipient.ID, c.Reminded, id); err != nil {
+				return err
+			}
+			if err := storeResumed(ctx, tx, owed.Recipient.ID, c.Resumed, id); err != nil {
 				return err
 			}
 		}
@@ -89,21 +118,33 @@ func (s *Store) ComposeFor(ctx context.Context, subscribers []int64, now time.Ti
 }
 
 // tellMatches stores a delivery and says of its matches that it tells them.
-func tellMatches(ctx context.Context, tx *sql.Tx, recipient int64, c alerts.Composition, d alerts.Delivery, now time.Time) error {
-	var id int64
-	if err := tx.QueryRowContext(ctx, `INSERT INTO delivery (kind, recipient_id, cadence, state, priority, message_id, subject, text, html, headers, next_at, created_at)
-		VALUES ('alert', $1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
-		recipient, c.Bulletin.Cadence, alerts.DeliveryAlert.Priority(), d.MessageID, d.Subject, d.Text, d.HTML, asJSON[[]alerts.Header]{&d.Headers},
+func tellMatches(ctx context.Context, tx *sql.Tx, recipient int64, c *alerts.Composition, d alerts.Delivery, now time.Time) (id int64, err error) {
+	files := inlineFiles(d.Inline)
+	if err := tx.QueryRowContext(ctx, `INSERT INTO delivery (kind, recipient_id, cadence, state, priority, message_id, subject, text, html, headers, inline_files, next_at, created_at)
+		VALUES ('alert', $1, $2, 'queued', $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id`,
+		recipient, c.Bulletin.Cadence, alerts.DeliveryAlert.Priority(), d.MessageID, d.Subject, d.Text, d.HTML, asJSON[[]alerts.Header]{&d.Headers}, files,
 		now.UnixMilli(), now.UnixMilli()).Scan(&id); err != nil {
-		return err
+		return 0, err
 	}
-	return eachVersion(c.Tell, func(version int64, seqs []int64) error {
+	return id, eachVersion(c.Tell, func(version int64, seqs []int64) error {
 		return setMatches(ctx, tx, `delivery_id = $1`, id, version, seqs)
 	})
 }
 
+// inlineFiles is how the files of a message are stored: "" for none.
+func inlineFiles(files []alerts.Inline) string {
+	if len(files) == 0 {
+		return ""
+	}
+	b, err := json.Marshal(files)
+	if err != nil {
+		panic(err) // text and bytes cannot fail
+	}
+	return string(b)
+}
+
 // closeAndMove stores what will never be told, and when mail is due next.
-func closeAndMove(ctx context.Context, tx *sql.Tx, recipient int64, c alerts.Composition) error {
+func closeAndMove(ctx context.Context, tx *sql.Tx, recipient int64, c *alerts.Composition) error {
 	closed := map[string][]alerts.Match{}
 	for _, m := range c.Close {
 		closed[m.Why] = append(closed[m.Why], m.Match)
@@ -153,20 +194,24 @@ func setMatches[T any](ctx context.Context, tx *sql.Tx, set string, value T, ver
 }
 
 // owed locks subscribers and reads what each is owed and when.
-func (s *Store) owed(ctx context.Context, tx *sql.Tx, subscribers []int64) ([]*alerts.Owed, error) {
-	recipients, err := collect(ctx, tx, func(rows *sql.Rows) (r alerts.Recipient, err error) {
-		return r, rows.Scan(&r.ID, &r.Kind, &r.Address, &r.State, &r.Language)
-	}, `SELECT id, kind, address, state, language FROM recipient WHERE kind = 'subscriber'
+func (s *Store) owed(ctx context.Context, tx *sql.Tx, subscribers []int64, now time.Time) ([]*alerts.Owed, error) {
+	all, err := collect(ctx, tx, func(rows *sql.Rows) (*alerts.Owed, error) {
+		o := &alerts.Owed{Due: map[alerts.Cadence]int64{}}
+		r := &o.Recipient
+		return o, rows.Scan(&r.ID, &r.Kind, &r.Address, &r.State, &r.Language, &o.Remind)
+	}, `SELECT id, kind, address, state, language, remind FROM recipient WHERE kind = 'subscriber'
 		AND id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id`+s.dialect.skipLocked, list(subscribers))
-	if err != nil || len(recipients) == 0 {
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	all := make([]*alerts.Owed, len(recipients))
-	of := make(map[int64]*alerts.Owed, len(recipients))
-	locked := make([]int64, len(recipients))
-	for i, r := range recipients {
-		all[i] = &alerts.Owed{Recipient: r, Due: map[alerts.Cadence]int64{}}
-		of[r.ID], locked[i] = all[i], r.ID
+	of := make(map[int64]*alerts.Owed, len(all))
+	locked := make([]int64, len(all))
+	var reminded []int64
+	for i, o := range all {
+		of[o.Recipient.ID], locked[i] = o, o.Recipient.ID
+		if o.Remind > 0 {
+			reminded = append(reminded, o.Recipient.ID)
+		}
 	}
 	if err := readDue(ctx, tx, locked, of); err != nil {
 		return nil, err
@@ -205,7 +250,12 @@ func (s *Store) owed(ctx context.Context, tx *sql.Tx, subscribers []int64) ([]*a
 		o := of[m.RecipientID]
 		o.Matches = append(o.Matches, m)
 	}
-	return all, nil
+	if len(reminded) > 0 {
+		if err := readReminders(ctx, tx, reminded, of, now); err != nil {
+			return nil, err
+		}
+	}
+	return all, s.readRecovered(ctx, tx, locked, of)
 }
 
 func readDue(ctx context.Context, tx *sql.Tx, recipients []int64, of map[int64]*alerts.Owed) error {

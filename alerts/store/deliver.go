@@ -18,9 +18,9 @@ import (
 // and returns its id. One with the same Message-ID is there already: its id.
 func (s *Store) Enqueue(ctx context.Context, d alerts.Delivery) (id int64, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		err := one(tx.QueryRowContext(ctx, `INSERT INTO delivery (kind, recipient_id, cadence, state, priority, message_id, subject, text, html, headers, next_at, created_at)
-			VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (message_id) DO NOTHING RETURNING id`,
-			d.Kind, d.RecipientID, d.Cadence, d.Kind.Priority(), d.MessageID, d.Subject, d.Text, d.HTML, asJSON[[]alerts.Header]{&d.Headers}, d.NextAt, d.CreatedAt).Scan(&id))
+		err := one(tx.QueryRowContext(ctx, `INSERT INTO delivery (kind, recipient_id, cadence, state, priority, message_id, subject, text, html, headers, inline_files, next_at, created_at)
+			VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (message_id) DO NOTHING RETURNING id`,
+			d.Kind, d.RecipientID, d.Cadence, d.Kind.Priority(), d.MessageID, d.Subject, d.Text, d.HTML, asJSON[[]alerts.Header]{&d.Headers}, inlineFiles(d.Inline), d.NextAt, d.CreatedAt).Scan(&id))
 		if errors.Is(err, alerts.ErrNotFound) {
 			err = tx.QueryRowContext(ctx, `SELECT id FROM delivery WHERE message_id = $1`, d.MessageID).Scan(&id)
 		}
@@ -120,9 +120,9 @@ func (s *Store) claimDeliveries(ctx context.Context, tx *sql.Tx, sender string, 
 	}
 	claimed, err = collect(ctx, tx, func(rows *sql.Rows) (d alerts.Delivery, err error) {
 		return d, rows.Scan(&d.ID, &d.Kind, &d.RecipientID, &d.Address, &d.Cadence, &d.State, &d.MessageID, &d.Subject, &d.Text, &d.HTML,
-			asJSON[[]alerts.Header]{&d.Headers}, &d.Attempts, &d.ClaimNo, &d.NextAt, &d.CreatedAt)
+			asJSON[[]alerts.Header]{&d.Headers}, asJSON[[]alerts.Inline]{&d.Inline}, &d.Attempts, &d.ClaimNo, &d.NextAt, &d.CreatedAt)
 	}, `SELECT d.id, d.kind, d.recipient_id, r.address, d.cadence, d.state, d.message_id, d.subject, d.text, d.html,
-			coalesce(nullif(d.headers, ''), '[]'), d.attempts, d.claim_no, d.next_at, d.created_at
+			coalesce(nullif(d.headers, ''), '[]'), nullif(d.inline_files, ''), d.attempts, d.claim_no, d.next_at, d.created_at
 		FROM delivery d JOIN recipient r ON r.id = d.recipient_id WHERE d.id IN (SELECT `+s.dialect.intValue+` FROM json_each($1))`, list(due))
 	order := make(map[int64]int, len(due))
 	for i, id := range due {
@@ -176,7 +176,8 @@ func (s *Store) unwanted(ctx context.Context, tx *sql.Tx, ids []int64) (map[int6
 func (s *Store) tellingHidden(ctx context.Context, tx *sql.Tx, ids []int64) ([]int64, error) {
 	return collect(ctx, tx, scanInt, `SELECT DISTINCT delivery_id FROM match WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($1))
 		AND seq IN (SELECT e.seq FROM event e JOIN application a ON a.id = e.application_id
-			WHERE e.seq IN (SELECT seq FROM match WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))) AND (a.hidden AND e.type <> 'removed' OR `+recalled+`))`, list(ids), list(ids))
+			WHERE e.seq IN (SELECT seq FROM match WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))) AND (a.hidden AND e.type <> 'removed' OR `+recalled+`))
+		UNION SELECT m.delivery_id FROM reminder m JOIN application a ON a.id = m.application_id AND a.hidden WHERE m.delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($3))`, list(ids), list(ids), list(ids))
 }
 
 // tellingRedacted returns which of the deliveries were written before an
@@ -192,7 +193,7 @@ func (s *Store) tellingRedacted(ctx context.Context, tx *sql.Tx, ids []int64) ([
 }
 
 func cancelDelivery(ctx context.Context, tx *sql.Tx, id int64, why string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'cancelled', error = $1, subject = '', text = '', html = '', headers = '[]' WHERE id = $2 AND state = 'queued'`, why, id)
+	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'cancelled', error = $1, subject = '', text = '', html = '', headers = '[]', inline_files = '' WHERE id = $2 AND state = 'queued'`, why, id)
 	return err
 }
 
@@ -230,6 +231,9 @@ func (s *Store) oweAgain(ctx context.Context, tx *sql.Tx, delivery int64, next f
 		served = append(served, cadence)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE match SET delivery_id = NULL WHERE delivery_id = $1`, delivery); err != nil {
+		return err
+	}
+	if err := untell(ctx, tx, delivery); err != nil {
 		return err
 	}
 	for _, c := range served {

@@ -51,7 +51,7 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 		{`DELETE FROM subscription_scope WHERE version_id IN (SELECT id FROM subscription_version WHERE recipient_id = $1)`, []any{recipient}},
 		{`DELETE FROM subscription_version WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM captured WHERE message_id IN (SELECT message_id FROM delivery WHERE recipient_id = $1)`, []any{recipient}},
-		{`UPDATE delivery SET subject = '', text = '', html = '', headers = '[]', error = '', state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END WHERE recipient_id = $1`, []any{recipient}},
+		{`UPDATE delivery SET subject = '', text = '', html = '', headers = '[]', inline_files = '', error = '', state = CASE WHEN state = 'queued' THEN 'cancelled' ELSE state END WHERE recipient_id = $1`, []any{recipient}},
 		{`UPDATE attempt SET detail = '' WHERE delivery_id IN (SELECT id FROM delivery WHERE recipient_id = $1)`, []any{recipient}},
 		{`DELETE FROM due WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM token WHERE recipient_id = $1`, []any{recipient}},
@@ -65,6 +65,8 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 		{`UPDATE triage_log SET name = 'a former member' WHERE account_id = $1`, []any{recipient}},
 		{`DELETE FROM mute WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM address_move WHERE recipient_id = $1 OR target_id = $2`, []any{recipient, recipient}},
+		{`DELETE FROM reminder WHERE recipient_id = $1`, []any{recipient}},
+		{`DELETE FROM outage_told WHERE recipient_id = $1`, []any{recipient}},
 	} {
 		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
 			return err

@@ -78,7 +78,7 @@ func (s *Store) ComposeHooks(ctx context.Context, endpoint int64, limit int, now
 		if err != nil {
 			return err
 		}
-		return closeAndMove(ctx, tx, endpoint, alerts.Composition{Close: c.Close})
+		return closeAndMove(ctx, tx, endpoint, &alerts.Composition{Close: c.Close})
 	})
 	if err != nil {
 		return 0, false, fmt.Errorf("compose webhooks for endpoint %d: %w", endpoint, err)

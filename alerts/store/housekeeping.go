@@ -40,7 +40,7 @@ func (s *Store) Housekeeping(ctx context.Context, now time.Time) error {
 		{"old ticks", `DELETE FROM tick WHERE (name, period) IN (SELECT name, period FROM tick WHERE claimed_at < $1 AND lease_until < $2 LIMIT $3)`,
 			[]any{before(keepTicks), now.UnixMilli()}},
 		{"old attempts", `DELETE FROM attempt WHERE (delivery_id, n) IN (SELECT delivery_id, n FROM attempt WHERE at < $1 LIMIT $2)`, []any{before(keepAttempts)}},
-		{"words of old mail", `UPDATE delivery SET subject = '', text = '', html = '', headers = '[]' WHERE id IN (
+		{"words of old mail", `UPDATE delivery SET subject = '', text = '', html = '', headers = '[]', inline_files = '' WHERE id IN (
 			SELECT id FROM delivery WHERE state <> 'queued' AND subject <> '' AND created_at < $1 AND sent_at < $2 LIMIT $3)`,
 			[]any{before(keepWords), before(keepWords)}},
 		{"webhooks that rest beyond any wait, since the clock was put back", `UPDATE delivery SET next_at = $1 WHERE id IN (SELECT id FROM delivery WHERE kind = 'webhook' AND state = 'queued' AND next_at > $2 LIMIT $3)`,

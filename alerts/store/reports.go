@@ -78,6 +78,9 @@ func (s *Store) reportMail(ctx context.Context, tx *sql.Tx, r alerts.MailReport,
 		if to.State == alerts.RecipientEnded {
 			return nil
 		}
+		if _, err := setExtras(ctx, tx, to.ID, r.Cadences, false, now); err != nil {
+			return err
+		}
 		_, err := s.endSome(ctx, tx, to.ID, "mail", now, func(sub alerts.Subscription) bool {
 			return len(r.Cadences) == 0 || slices.Contains(r.Cadences, sub.Current.Cadence)
 		})

@@ -196,15 +196,21 @@ func (s *Store) endSome(ctx context.Context, tx *sql.Tx, recipient int64, page s
 // owed again.
 func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, recipient int64, subs []int64, now time.Time) error {
 	versions := `(SELECT id FROM subscription_version WHERE subscription_id IN (SELECT ` + s.dialect.intValue + ` FROM json_each($%d)))`
-	unsent, err := collect(ctx, tx, scanInt, `UPDATE delivery SET state = 'cancelled', subject = '', text = '', html = '', headers = '[]'
+	unsent, err := collect(ctx, tx, scanInt, `UPDATE delivery SET state = 'cancelled', subject = '', text = '', html = '', headers = '[]', inline_files = ''
 		WHERE recipient_id = $1 AND state = 'queued' AND kind = 'alert' AND claim_no = 0
-		AND id IN (SELECT delivery_id FROM match WHERE delivery_id IS NOT NULL AND version_id IN `+fmt.Sprintf(versions, 2)+`) RETURNING id`, recipient, list(subs))
+		AND (id IN (SELECT delivery_id FROM match WHERE delivery_id IS NOT NULL AND version_id IN `+fmt.Sprintf(versions, 2)+`)
+			OR NOT EXISTS (SELECT 1 FROM match WHERE match.delivery_id = delivery.id)) RETURNING id`, recipient, list(subs)) // the latter only remind, perhaps for these areas
 	if err != nil {
 		return err
 	}
 	if len(unsent) > 0 {
 		if _, err := tx.ExecContext(ctx, `UPDATE match SET delivery_id = NULL WHERE delivery_id IN (SELECT `+s.dialect.intValue+` FROM json_each($1))`, list(unsent)); err != nil {
 			return err
+		}
+		for _, id := range unsent {
+			if err := untell(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE due SET next_at = $1 WHERE recipient_id = $2 AND next_at > $3`, now.UnixMilli(), recipient, now.UnixMilli()); err != nil {
 			return err

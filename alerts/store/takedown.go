@@ -144,7 +144,8 @@ func (s *Store) redact(ctx context.Context, tx *sql.Tx, app redactable, r alerts
 // that it is older than the redaction.
 func (s *Store) redactMails(ctx context.Context, application int64, now time.Time, done *Takedown) error {
 	telling, err := collect(ctx, s.read, scanInt, `SELECT DISTINCT delivery_id FROM match WHERE delivery_id IS NOT NULL
-		AND seq IN (SELECT seq FROM event WHERE application_id = $1 AND seq IS NOT NULL AND type <> 'removed')`, application)
+		AND seq IN (SELECT seq FROM event WHERE application_id = $1 AND seq IS NOT NULL AND type <> 'removed')
+		UNION SELECT delivery_id FROM reminder WHERE delivery_id IS NOT NULL AND application_id = $2`, application, application)
 	if err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ func (s *Store) redactMails(ctx context.Context, application int64, now time.Tim
 			if _, err := tx.ExecContext(ctx, `DELETE FROM captured WHERE message_id IN (SELECT message_id FROM delivery WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)))`, list(some)); err != nil {
 				return err
 			}
-			res, err := tx.ExecContext(ctx, `UPDATE delivery SET subject = '', text = '', html = '', headers = '[]' WHERE state <> 'queued' AND subject <> '' AND id IN (SELECT `+s.dialect.intValue+` FROM json_each($1))`, list(some))
+			res, err := tx.ExecContext(ctx, `UPDATE delivery SET subject = '', text = '', html = '', headers = '[]', inline_files = '' WHERE state <> 'queued' AND subject <> '' AND id IN (SELECT `+s.dialect.intValue+` FROM json_each($1))`, list(some))
 			if err != nil {
 				return err
 			}
