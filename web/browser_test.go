@@ -141,6 +141,8 @@ func TestTheOtherPages(t *testing.T) {
 		{"expired", "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:2026-01-01", recipient))},
 		{"never", "/never/" + s.server.Keys.Sign("never", fmt.Sprint(recipient))},
 		{"about", "/about"},
+		{"commenting", "/commenting"},
+		{"told-nothing", "/told/" + s.server.Keys.Sign("told", "abc@example.org")},
 		{"privacy", "/privacy"},
 		{"accessibility", "/accessibility"},
 		{"not-found", "/no-such-page"},

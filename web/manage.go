@@ -94,6 +94,7 @@ type managePage struct {
 	Move    *alerts.Move // asked for and not made yet
 	NewMail string       // the other address, as typed
 	Problem *alerts.InvalidError
+	Extras  alerts.Preferences
 	Erase   string // problem beside the box
 	Today   alerts.Date
 }
@@ -135,6 +136,7 @@ func (a manageArea) Uncovered() []alerts.Coverage { return uncovered(a.Coverage)
 // anything else says nothing.
 var doneWords = map[string]string{
 	"added":   "The area has been added.",
+	"extras":  "Your choice of reminders and notes has been saved.",
 	"edited":  "Your change has been saved. It counts from the next application on.",
 	"paused":  "The area is paused. We go on looking and will send what you missed in one mail when you resume.",
 	"resumed": "The area is no longer paused. What you missed comes in one mail.",
@@ -183,6 +185,9 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 	} else if !errors.Is(err, alerts.ErrNotFound) {
 		return err
 	}
+	if page.Extras, err = s.Store.Preferences(ctx, h.Recipient); err != nil {
+		return err
+	}
 	for _, sub := range standing.Subscriptions {
 		a := manageArea{Subscription: sub}
 		if sub.PausedUntil > now.UnixMilli() {
@@ -223,6 +228,25 @@ func (s *Server) acting(r *http.Request) (holder, error) {
 		return h, badForm(err)
 	}
 	return h, nil
+}
+
+// setPreferences changes what somebody wants of mail about all areas.
+func (s *Server) setPreferences(w http.ResponseWriter, r *http.Request) error {
+	h, err := s.acting(r)
+	if err != nil {
+		return err
+	}
+	p := alerts.Preferences{Notes: r.PostForm.Get("notes") != ""}
+	if p.Remind, err = strconv.Atoi(cmp.Or(r.PostForm.Get("remind"), "0")); err != nil {
+		p.Remind = -1
+	}
+	if faults := p.Check(); len(faults) > 0 {
+		return faults[0]
+	}
+	if err := s.Store.SetPreferences(r.Context(), h.Recipient, p, s.Now()); err != nil {
+		return err
+	}
+	return back(w, r, h, "extras")
 }
 
 // areaID is the number of the subscription in the address.

@@ -122,6 +122,7 @@ func loadTemplates() map[string]*template.Template {
 		"problem":  func(text, id string) problemText { return problemText{text, id} },
 		"fieldID":  fieldID,
 		"tab":      newTab,
+		"reminds":  func() []int { return alerts.RemindChoices },
 	}
 	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html", "templates/wishparts.html"))
 	names, err := fs.Glob(templateFiles, "templates/*.html")
@@ -195,7 +196,7 @@ type frame struct {
 }
 
 // private are the pages that are one person's own, or whose address is secret.
-var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/mute/", "/move/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin", "/feeds/check/"}
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/told/", "/mute/", "/move/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin", "/feeds/check/"}
 
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.

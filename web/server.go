@@ -71,6 +71,10 @@ type Store interface {
 	DropMove(ctx context.Context, recipient int64) error
 	AwaitingMove(ctx context.Context, secret string, now time.Time) (alerts.Move, error)
 	AgreeMove(ctx context.Context, secret string, addressKey func(string) string, now time.Time) (alerts.Move, error)
+	Preferences(ctx context.Context, recipient int64) (alerts.Preferences, error)
+	SetPreferences(ctx context.Context, recipient int64, p alerts.Preferences, now time.Time) error
+	SetExtras(ctx context.Context, recipient int64, cs []alerts.Cadence, on bool, now time.Time) (changed bool, err error)
+	Told(ctx context.Context, messageID string, after int64, limit int) (told []alerts.Event, applications int, err error)
 
 	Feeds(ctx context.Context) ([]alerts.Feed, error)
 	Allow(ctx context.Context, a alerts.Allowance) (bool, error)
@@ -200,6 +204,7 @@ func (s *Server) Handler() http.Handler {
 	post("/manage/{token}/unmute/{id}", s.unmute)
 	post("/manage/{token}/address", s.askMove)
 	post("/manage/{token}/address/drop", s.dropMove)
+	post("/manage/{token}/preferences", s.setPreferences)
 	post("/manage/{token}/erase", s.erase)
 	get("/move/{secret}", s.showMove)
 	post("/move/{secret}", s.agreeMove)
@@ -256,8 +261,11 @@ func (s *Server) Handler() http.Handler {
 	get("/reliability", s.reliability)
 	get("/reliability.json", s.reliabilityJSON)
 	get("/applications/{authority}/{reference}", s.application)
+	get("/applications/{authority}/{reference}/deadline.ics", s.deadline)
+	get("/told/{token}", s.told)
 
 	get("/about", s.about)
+	get("/commenting", s.commenting)
 	get("/privacy", s.privacy)
 	get("/accessibility", s.accessibility)
 

@@ -42,8 +42,19 @@ func (s *Server) cadenceLink(r *http.Request) (recipient int64, cs []alerts.Cade
 	return recipient, cs, nil
 }
 
+// isExtra reports whether a link stops mail that belongs to no area.
+func isExtra(cs []alerts.Cadence) bool {
+	return len(cs) == 1 && (cs[0] == alerts.Reminders || cs[0] == alerts.Notes)
+}
+
 // cadenceAlerts names the mail of some cadences: "daily and weekly alerts".
 func cadenceAlerts(cs []alerts.Cadence) string {
+	switch {
+	case isExtra(cs) && cs[0] == alerts.Reminders:
+		return "reminders of closing dates"
+	case isExtra(cs):
+		return "notes about months without news"
+	}
 	names := make([]string, len(cs))
 	for i, c := range cs {
 		names[i] = string(c)
@@ -70,6 +81,14 @@ func (s *Server) showUnsubscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if isExtra(cs) {
+		p, err := s.Store.Preferences(r.Context(), recipient)
+		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
+			return err
+		}
+		on := cs[0] == alerts.Reminders && p.Remind > 0 || cs[0] == alerts.Notes && p.Notes
+		return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Already: !on})
+	}
 	labels, err := s.followed(r, recipient, cs)
 	if err != nil {
 		return err
@@ -83,6 +102,13 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 	recipient, cs, err := s.cadenceLink(r)
 	if err != nil {
 		return err
+	}
+	if isExtra(cs) {
+		changed, err := s.Store.SetExtras(r.Context(), recipient, cs, false, s.Now())
+		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
+			return err
+		}
+		return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Stopped: changed, Already: !changed, CanUndo: changed})
 	}
 	ended, err := s.Store.EndCadences(r.Context(), recipient, cs, "/u", s.Now())
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
@@ -99,6 +125,13 @@ func (s *Server) undoUnsubscribe(w http.ResponseWriter, r *http.Request) error {
 	recipient, cs, err := s.cadenceLink(r)
 	if err != nil {
 		return err
+	}
+	if isExtra(cs) {
+		changed, err := s.Store.SetExtras(r.Context(), recipient, cs, true, s.Now())
+		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
+			return err
+		}
+		return s.renderStop(w, r, stopPage{Action: strings.TrimSuffix(r.URL.EscapedPath(), "/undo"), What: cadenceAlerts(cs), Undone: changed, Already: !changed})
 	}
 	restored, err := s.Store.Undo(r.Context(), recipient, 0, cs, s.Now())
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {

@@ -94,6 +94,9 @@ func (w *writer) quiet(q alerts.QuietMonth) (alerts.Delivery, error) {
 	}
 	for _, c := range q.Councils {
 		item := c.Name + ": " + alerts.Plural(c.Checks, "check", "checks") + failedWords(c.Readings) + "; "
+		if c.Received > 0 {
+			l.After = []string{"None of these was in your area and of a kind that you asked for. Your alerts go on as before."}
+		}
 		if c.Received == 0 {
 			item += "no new applications anywhere in it"
 		} else {

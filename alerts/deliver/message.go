@@ -44,7 +44,7 @@ func message(d alerts.Delivery, from *mail.Address, at time.Time) ([]byte, error
 	size := len(d.Text) + len(d.HTML)*5/4 + 2048
 	for _, f := range d.Inline {
 		size += len(f.Data)*3/2 + 300
-		m.EmbedReadSeeker(f.Name, bytes.NewReader(f.Data), gomail.WithFileContentID(f.ID), gomail.WithFileContentType(gomail.ContentType(f.Type)))
+		m.EmbedReadSeeker(f.Name, bytes.NewReader(f.Data), gomail.WithFileContentID("<"+f.ID+">"), gomail.WithFileContentType(gomail.ContentType(f.Type)))
 	}
 	var b bytes.Buffer
 	b.Grow(size)

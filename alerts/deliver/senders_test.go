@@ -2,6 +2,7 @@ package deliver_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -94,6 +95,55 @@ func TestAMailArrivesAsItWasWritten(t *testing.T) {
 		body, err := io.ReadAll(quotedprintable.NewReader(part))
 		if err != nil || !strings.HasPrefix(part.Header.Get("Content-Type"), want.kind) || strings.ReplaceAll(string(body), "\r\n", "\n") != want.body {
 			t.Errorf("%s is %q (%v)", part.Header.Get("Content-Type"), body, err)
+		}
+	}
+}
+
+// withPicture is a mail whose HTML shows a picture that goes with it.
+func withPicture() alerts.Delivery {
+	d := aMail()
+	d.HTML = `<p><img src="cid:where1.abc123@alerts.example.org" alt="Sketch"></p>`
+	d.Inline = []alerts.Inline{{ID: "where1.abc123@alerts.example.org", Name: "where-1.png", Type: "image/png", Data: []byte("\x89PNG\r\n\x1a\n and so on")}}
+	return d
+}
+
+func TestAPictureArrivesWithTheHTMLThatShowsIt(t *testing.T) {
+	relay := &delivertest.Relay{}
+	relay.Start(t)
+	d := withPicture()
+	if o := smtpSender(t, relay).Send(within(t, 10*time.Second), d); o.Class != alerts.Accepted {
+		t.Fatalf("%+v", o)
+	}
+	parsed, err := mail.ReadMessage(strings.NewReader(relay.Accepted()[0].Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, parameters, err := mime.ParseMediaType(parsed.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/related" {
+		t.Fatalf("%s (%v)", kind, err)
+	}
+	parts := multipart.NewReader(parsed.Body, parameters["boundary"])
+	body, err := parts.NextPart()
+	if err != nil || !strings.HasPrefix(body.Header.Get("Content-Type"), "multipart/alternative") {
+		t.Fatalf("%v (%v)", body, err)
+	}
+	picture, err := parts.NextRawPart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, picture))
+	if err != nil || string(data) != string(d.Inline[0].Data) {
+		t.Errorf("%q (%v)", data, err)
+	}
+	for name, want := range map[string]string{"Content-Id": "<where1.abc123@alerts.example.org>", "Content-Type": "image/png", "Content-Disposition": "inline"} {
+		if got := picture.Header.Get(name); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for _, bad := range []alerts.Inline{{ID: "a@b>\r\nX: y", Name: "a.png", Type: "image/png"}, {ID: "a@b", Name: "a\".png", Type: "image/png"}, {ID: "a@b", Name: "a.html", Type: "text/html"}} {
+		d.Inline = []alerts.Inline{bad}
+		if o := smtpSender(t, relay).Send(within(t, 10*time.Second), d); o.Class != alerts.Permanent {
+			t.Errorf("%+v was sent: %+v", bad, o)
 		}
 	}
 }
@@ -281,6 +331,12 @@ func TestSendGridGetsTheMessageAndItsAnswersAreClassed(t *testing.T) {
 	}
 	if content := got["content"].([]any); content[0].(map[string]any)["type"] != "text/plain" || content[0].(map[string]any)["value"] != d.Text {
 		t.Errorf("content %v", content)
+	}
+	if o := s.Send(within(t, 10*time.Second), withPicture()); o.Class != alerts.Accepted {
+		t.Fatalf("%+v", o)
+	}
+	if a := fmt.Sprint(got["attachments"]); !strings.Contains(a, "content_id:where1.abc123@alerts.example.org") || !strings.Contains(a, "disposition:inline") || !strings.Contains(a, "type:image/png") || !strings.Contains(a, "filename:where-1.png") {
+		t.Errorf("attachments %s", a)
 	}
 	for _, c := range []struct {
 		code  int

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -86,6 +87,10 @@ func (r *Register) Begin(t testing.TB, now time.Time, list ...Occurrence) *sql.T
 			_, err := tx.Exec(`UPDATE application SET version = version + 1, details = $1 WHERE id = $2`, asText(&d), id)
 			must(err)
 		}
+		if d.Site.Located() {
+			_, err := tx.Exec(`UPDATE application SET cell = $1, lon = $2, lat = $3 WHERE id = $4`, cellOf(d.Site.Lon, d.Site.Lat), d.Site.Lon, d.Site.Lat, id)
+			must(err)
+		}
 		r.cases[ref] = &d
 		state := o.State
 		if state == "" {
@@ -108,4 +113,9 @@ func (r *Register) Begin(t testing.TB, now time.Time, list ...Occurrence) *sql.T
 		}
 	}
 	return tx
+}
+
+// cellOf is the cell in which a place is looked for, as the store reckons it.
+func cellOf(lon, lat float64) int64 {
+	return int64(math.Floor(lat/.05))*10000 + int64(math.Floor(lon/.08))
 }
