@@ -19,6 +19,10 @@ type Personal struct {
 	Areas      []PersonalArea       `json:"areas"` // as they are now, or were when they ended
 	Earlier    []PersonalArea       `json:"areas_before_a_change"`
 	Wishes     []string             `json:"districts_to_be_told_of"`
+	Remind     int                  `json:"reminded_days_before_a_case_closes"` // 0 for never
+	Notes      bool                 `json:"notes_after_quiet_months"`
+	Reminders  []PersonalReminder   `json:"cases_for_reminders"`
+	Outages    []PersonalOutage     `json:"told_that_a_register_was_not_read"`
 	Consents   []PersonalConsent    `json:"consents"`
 	Mails      []PersonalMail       `json:"mails"`
 	Reports    []PersonalReport     `json:"what_was_reported_of_mails"`
@@ -45,6 +49,21 @@ type PersonalArea struct {
 	Code         string          `json:"code,omitempty"`
 	Filter       Filter          `json:"filter"`
 	Frequency    string          `json:"frequency"`
+}
+
+// PersonalReminder is a case of which the person may be reminded.
+type PersonalReminder struct {
+	Authority string `json:"authority"`
+	Reference string `json:"reference"`
+	Closes    Date   `json:"closes"`
+	Told      Date   `json:"reminded_of,omitempty"`
+}
+
+// PersonalOutage is a time in which a register was not read, of which the person was
+// told.
+type PersonalOutage struct {
+	Authority string    `json:"authority"`
+	Since     time.Time `json:"since"`
 }
 
 // PersonalConsent is one consent given or withdrawn.

@@ -119,6 +119,9 @@ func (c *composing) remind() error {
 // wanting returns the subscriptions that want to hear of a case as it stands, and
 // whether a paused one is among those that would.
 func (c *composing) wanting(r *Reminder) (subs []Subscription, paused bool, err error) {
+	if Muted(c.Mutes, r.ApplicationID, r.Authority, r.Details) {
+		return nil, false, nil
+	}
 	e := &Event{ApplicationID: r.ApplicationID, Authority: r.Authority, Seq: 1,
 		Type: EventCorrected, After: *r.Details} // which passes every choice of kinds of news
 	for _, sub := range c.Subscriptions {

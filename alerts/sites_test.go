@@ -8,8 +8,8 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
-// square is a site with a square outline of so many metres a side around a place.
-func square(lon, lat, side float64) Site {
+// siteSquare is a site with a square outline of so many metres a side around a place.
+func siteSquare(lon, lat, side float64) Site {
 	dLat, dLon := side/2/111_200, side/2/69_000
 	shape, err := geo.EncodeWKB(geom.NewPolygonFlat(geom.XY, []float64{lon - dLon, lat - dLat, lon + dLon, lat - dLat, lon + dLon, lat + dLat, lon - dLon, lat + dLat, lon - dLon, lat - dLat}, []int{10}))
 	if err != nil {
@@ -31,10 +31,10 @@ func TestCasesOfOneSiteBelongTogether(t *testing.T) {
 		{"one property, described differently", Details{Address: "Mill House", UPRN: "00123"}, Details{Address: "12 Mill Lane", UPRN: "123"}, true},
 		{"one address, far apart", Details{Address: "1 High Street", Site: point(-.1)}, Details{Address: "1 High Street", Site: point(-.2)}, false},
 		{"an address that says too little", Details{Address: "Mill Lane"}, Details{Address: "Mill Lane"}, false},
-		{"outlines about one place", Details{Site: square(-.1, 51.5, 40)}, Details{Site: square(-.1001, 51.5, 30)}, true},
-		{"outlines that touch", Details{Site: square(-.1, 51.5, 20)}, Details{Site: square(-.1+20./69_000, 51.5, 20)}, false},
-		{"a house in a large scheme", Details{Site: square(-.1, 51.5, 400)}, Details{Site: point(-.1)}, false},
-		{"a point in a small outline", Details{Site: square(-.1, 51.5, 30)}, Details{Site: point(-.1)}, true},
+		{"outlines about one place", Details{Site: siteSquare(-.1, 51.5, 40)}, Details{Site: siteSquare(-.1001, 51.5, 30)}, true},
+		{"outlines that touch", Details{Site: siteSquare(-.1, 51.5, 20)}, Details{Site: siteSquare(-.1+20./69_000, 51.5, 20)}, false},
+		{"a house in a large scheme", Details{Site: siteSquare(-.1, 51.5, 400)}, Details{Site: point(-.1)}, false},
+		{"a point in a small outline", Details{Site: siteSquare(-.1, 51.5, 30)}, Details{Site: point(-.1)}, true},
 		{"two points at one place", Details{Site: point(-.1)}, Details{Site: point(-.1)}, false},
 		{"nothing known", Details{}, Details{}, false},
 	} {

@@ -54,10 +54,10 @@ func (s *Store) Personal(ctx context.Context, recipient int64) (p alerts.Persona
 }
 
 func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Personal, err error) {
-	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}}
+	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Reminders: []alerts.PersonalReminder{}, Outages: []alerts.PersonalOutage{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}}
 	var since, confirmed, ended int64
-	if err := one(s.read.QueryRowContext(ctx, `SELECT kind, address, state, language, created_at, confirmed_at, ended_at FROM recipient WHERE id = $1`, recipient).
-		Scan(&p.Kind, &p.Address, &p.State, &p.Language, &since, &confirmed, &ended)); err != nil {
+	if err := one(s.read.QueryRowContext(ctx, `SELECT kind, address, state, language, created_at, confirmed_at, ended_at, remind, notes FROM recipient WHERE id = $1`, recipient).
+		Scan(&p.Kind, &p.Address, &p.State, &p.Language, &since, &confirmed, &ended, &p.Remind, &p.Notes)); err != nil {
 		return p, err
 	}
 	p.Since, p.Confirmed, p.Ended = moment(since), maybe(confirmed), maybe(ended)
@@ -69,6 +69,19 @@ func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Persona
 	}
 	if err := gather(ctx, s.read, &p.Wishes, func(rows *sql.Rows) (d string, err error) { return d, rows.Scan(&d) },
 		`SELECT district FROM coverage_wish WHERE recipient_id = $1 ORDER BY district`, recipient); err != nil {
+		return p, err
+	}
+	if err := gather(ctx, s.read, &p.Reminders, func(rows *sql.Rows) (r alerts.PersonalReminder, err error) {
+		return r, rows.Scan(&r.Authority, &r.Reference, &r.Closes, &r.Told)
+	}, `SELECT a.authority, a.reference, m.deadline, m.told FROM reminder m JOIN application a ON a.id = m.application_id WHERE m.recipient_id = $1 ORDER BY m.deadline, m.application_id`, recipient); err != nil {
+		return p, err
+	}
+	if err := gather(ctx, s.read, &p.Outages, func(rows *sql.Rows) (o alerts.PersonalOutage, err error) {
+		var since int64
+		err = rows.Scan(&o.Authority, &since)
+		o.Since = moment(since)
+		return o, err
+	}, `SELECT o.authority, o.since FROM outage_told t JOIN outage o ON o.id = t.outage_id WHERE t.recipient_id = $1 ORDER BY o.id`, recipient); err != nil {
 		return p, err
 	}
 	if err := gather(ctx, s.read, &p.Consents, func(rows *sql.Rows) (c alerts.PersonalConsent, err error) {

@@ -73,7 +73,7 @@ var retention = map[string]string{
 	"address_move":         "7 days after it ran out, or until the person is erased",
 	"reminder":             "until the case is decided, or the person is erased",
 	"outage":               "as long as the feed is read: when a register was away",
-	"outage_told":          "until the outage is over and told, or the person is erased",
+	"outage_told":          "30 days after the outage is over, or until the person is erased",
 	"audit_run":            "as long as the service runs: counts",
 	"timeliness":           "as long as the service runs: counts",
 	"endpoint_area":        "until its owner deletes it",
@@ -96,6 +96,7 @@ func (s *Store) retire(ctx context.Context, now time.Time) error {
 		{"old acts", `DELETE FROM act WHERE id IN (SELECT id FROM act WHERE at < $1 ORDER BY id LIMIT $2)`, []any{before(keepProofs)}},
 		{"old consents", `DELETE FROM consent WHERE id IN (SELECT c.id FROM consent c JOIN recipient r ON r.id = c.recipient_id WHERE c.at < $1 AND r.address = '' ORDER BY c.id LIMIT $2)`, []any{before(keepProofs)}},
 		{"old notices", `DELETE FROM notice WHERE key IN (SELECT key FROM notice WHERE told_at > 0 AND told_at < $1 LIMIT $2)`, []any{before(keepNotices)}},
+		{"who was told of outages that are over", `DELETE FROM outage_told WHERE (outage_id, recipient_id) IN (SELECT t.outage_id, t.recipient_id FROM outage_told t JOIN outage o ON o.id = t.outage_id WHERE o.ended_at > 0 AND o.ended_at < $1 LIMIT $2)`, []any{before(keepWords)}},
 		{"wishes that came true", `DELETE FROM coverage_wish WHERE (recipient_id, district) IN (SELECT recipient_id, district FROM coverage_wish WHERE told_at > 0 AND told_at < $1 LIMIT $2)`, []any{before(keepWords)}},
 	} {
 		if err := s.sweep(ctx, step.query, step.args); err != nil {
