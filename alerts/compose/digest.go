@@ -87,6 +87,7 @@ type card struct {
 	Commenting  string // page on what counts in a comment
 	Calendar    string // file with the deadline
 	Page        string // ours
+	Mute        string // page that offers to hear no more of it
 	Reference   string
 	Authority   string
 }
@@ -254,7 +255,7 @@ func (w *writer) digest(b *alerts.Bulletin, news []ranked, messageID string, mos
 		switch {
 		case shown+len(r.cases) <= most || shown == 0:
 			number, shown = number+1, shown+len(r.cases)
-			told := w.site(r, area, number)
+			told := w.site(r, area, number, b.Recipient.ID)
 			if r.reminder {
 				d.Closing = append(d.Closing, told)
 			} else {
@@ -318,7 +319,7 @@ func (w *writer) around(p geo.Point, radius float64) string {
 }
 
 // site tells of all cases at one place.
-func (w *writer) site(r ranked, area alerts.Area, number int) site {
+func (w *writer) site(r ranked, area alerts.Area, number int, recipient int64) site {
 	first := r.cases[0].Details
 	s := site{Number: number, Title: alerts.Line(first.Address, 160), Where: where(area, first.Site), place: first.Site, elsewhere: r.cases[0].Correction}
 	if s.Title == "" {
@@ -334,6 +335,7 @@ func (w *writer) site(r ranked, area alerts.Area, number int) site {
 	var past []alerts.PastCase
 	for _, n := range r.cases {
 		c := w.card(n, area)
+		c.Mute = w.BaseURL + "/mute/" + w.Keys.Sign("mute", alerts.MuteSubject(recipient, n.ApplicationID))
 		if r.reminder {
 			c.Tags = []string{"Reminder"}
 			c.Notes = []string{"We told you of this before. It is not decided yet."}

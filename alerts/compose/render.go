@@ -193,6 +193,7 @@ func (c card) links() (out []cardLink) {
 	add("Add the date to your calendar", c.Calendar, false)
 	add("The council’s page ("+c.CouncilHost+")", c.Council, false)
 	add("History", c.Page, false)
+	add("No more of this", c.Mute, false)
 	return out
 }
 

@@ -114,7 +114,14 @@ func TestNobodyIsRemindedOfWhatIsOverMutedOrJustTold(t *testing.T) {
 		},
 		"taken down": func(w *world, _ alerts.Subscription) { w.exec(`UPDATE application SET hidden = TRUE`) },
 		"no longer wanted": func(w *world, sub alerts.Subscription) {
-			if err := w.Edit(w.Context(), sub.RecipientID, sub.ID, alerts.Wish{Radius: 500, Label: "NW1 8NH", Filter: alerts.Filter{Exclude: []string{"extension"}}, Cadence: alerts.Immediate}, w.now); err != nil {
+			if err := w.Edit(w.Context(), sub.RecipientID, sub.ID, alerts.Wish{Area: sub.Current.Area, Filter: alerts.Filter{Exclude: []string{"extension"}}, Cadence: alerts.Immediate}, w.now); err != nil {
+				w.Fatal(err)
+			}
+		},
+		"muted": func(w *world, sub alerts.Subscription) {
+			m, _ := alerts.MuteOf(alerts.MuteKind, 1, "camden", &alerts.Details{Kind: alerts.KindHouseholder})
+			m.RecipientID = sub.RecipientID
+			if err := w.Mute(w.Context(), m, w.now); err != nil {
 				w.Fatal(err)
 			}
 		},
