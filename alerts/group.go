@@ -13,6 +13,7 @@ const (
 	MaxGroupsOfAccount = 10 // that one account may own
 	MaxMembers         = 100
 	MaxGroupAreas      = 20
+	MaxGroupEndpoints  = 10
 	MaxTokens          = 20 // that are in force
 	MaxMeetings        = 200
 	MaxNote            = 2000 // characters

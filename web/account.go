@@ -295,6 +295,11 @@ func (s *Server) eraseAccount(w http.ResponseWriter, r *http.Request, a alerts.A
 	if page.Problem != "" {
 		return s.render(w, r, http.StatusUnprocessableEntity, "account.html", "Error: Your account", page)
 	}
+	for _, g := range page.Groups { // what is theirs there goes to others first
+		if err := s.Store.RemoveMember(r.Context(), g.ID, a.ID, s.Now()); err != nil {
+			return lastOwner(err)
+		}
+	}
 	if err := s.Store.Erase(r.Context(), a.ID, s.Now()); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,28 +81,32 @@ func (p groupPage) Sections() []section {
 	return groupSections[:len(groupSections)-1] // the settings come last
 }
 
-var groupSections = []section{{"", "Overview"}, {"areas", "Areas"}, {"members", "Members"}, {"tokens", "Access for programs"}, {"settings", "Settings"}}
+var groupSections = []section{{"", "Overview"}, {"cases", "Cases"}, {"meetings", "Meetings"}, {"areas", "Areas"}, {"members", "Members"}, {"endpoints", "Webhooks"}, {"tokens", "Access for programs"}, {"settings", "Settings"}}
 
 // groupDone is what a page says after a change; the code comes in the address, so
 // anything else says nothing.
 var groupDone = map[string]string{
-	"made":      "The group has been made. Now say what it watches.",
-	"joined":    "Welcome: you are in the group now.",
-	"area":      "The area has been added.",
-	"unarea":    "The area has been removed.",
-	"invited":   "If that person is not in the group yet, an invitation is on its way. It can be accepted for seven days.",
-	"cancelled": "The invitation has been taken back.",
-	"role":      "The role has been changed.",
-	"removed":   "The person is no longer in the group, and what they made for programs no longer works.",
-	"revoked":   "It no longer works, from now on.",
-	"saved":     "Your change has been saved.",
+	"made":       "The group has been made. Now say what it watches.",
+	"joined":     "Welcome: you are in the group now.",
+	"area":       "The area has been added.",
+	"unarea":     "The area has been removed.",
+	"invited":    "If that person is not in the group yet, an invitation is on its way. It can be accepted for seven days.",
+	"cancelled":  "The invitation has been taken back.",
+	"role":       "The role has been changed.",
+	"removed":    "The person is no longer in the group, and what they made for programs no longer works.",
+	"revoked":    "It no longer works, from now on.",
+	"meeting":    "The meeting has been entered.",
+	"unmeeting":  "The meeting has been removed.",
+	"unendpoint": "It has been removed.",
+	"saved":      "Your change has been saved.",
 }
 
 // ofThisGroup is what every page of a group begins with.
 func (s *Server) ofThisGroup(r *http.Request, a alerts.Account, here string) (groupPage, error) {
 	id, _ := ofGroup(r).Group()
 	g, err := s.Store.Group(r.Context(), id)
-	return groupPage{Group: g, Me: a, Role: a.Role(g.Scope()), Here: here, Done: groupDone[r.URL.Query().Get("done")]}, err
+	done := r.URL.Query().Get("done")
+	return groupPage{Group: g, Me: a, Role: a.Role(g.Scope()), Here: here, Done: cmp.Or(groupDone[done], endpointDone[done])}, err
 }
 
 // back leads to a page of the group after something was done.
@@ -172,6 +177,7 @@ type overviewPage struct {
 	Areas   []alerts.GroupArea
 	Members []alerts.Member
 	Tokens  int
+	Meeting alerts.Meeting // the next; its ID is 0 when none is known
 }
 
 // group is a group's first page.
@@ -196,6 +202,11 @@ func (s *Server) group(w http.ResponseWriter, r *http.Request, a alerts.Account)
 			page.Tokens++
 		}
 	}
+	meetings, err := s.Store.Meetings(r.Context(), p.Group.ID)
+	if err != nil {
+		return err
+	}
+	page.Meeting = nextMeeting(meetings, s.Now())
 	return s.render(w, r, http.StatusOK, "group.html", p.Group.Name, page)
 }
 
@@ -252,6 +263,15 @@ func (s *Server) removeGroup(w http.ResponseWriter, r *http.Request, a alerts.Ac
 	if r.PostForm.Get("sure") != "yes" {
 		p.Problems = append(p.Problems, &alerts.InvalidError{Field: "sure", Problem: "Tick the box if you are sure"})
 		return s.render(w, r, http.StatusUnprocessableEntity, "groupsettings.html", "Error: Settings: "+p.Group.Name, groupSettingsPage{p, p.Group.Name, p.Group.Quorum})
+	}
+	endpoints, err := s.Store.Endpoints(r.Context(), p.Group.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range endpoints {
+		if err := s.Store.DeleteEndpoint(r.Context(), e.ID, s.Now()); err != nil {
+			return err
+		}
 	}
 	if err := s.Store.RemoveGroup(r.Context(), p.Group.ID); err != nil {
 		return err

@@ -208,7 +208,7 @@ func TestAnotherGroupIsOutOfReach(t *testing.T) {
 					if !ok {
 						t.Fatalf("%s: the test has no id for %s", route[1], name)
 					}
-					return fmt.Sprint(id)
+					return id
 				})
 			}
 			if r := mallory.do(mallory.request(method, at(theirs), form)); r.StatusCode != http.StatusNotFound {
@@ -232,17 +232,29 @@ func TestAnotherGroupIsOutOfReach(t *testing.T) {
 
 // fill gives a group one of everything, and returns their ids by the names that
 // routes have for them.
-func (s *site) fill(group int64) map[string]int64 {
+func (s *site) fill(group int64) map[string]string {
 	s.Helper()
 	path := fmt.Sprintf("/groups/%d", group)
 	s.expect(s.post(path+"/areas", "extent", "outline", "outline", outline), http.StatusSeeOther)
 	s.expect(s.post(path+"/tokens", "name", "map", "for", "write", "days", "30"), http.StatusCreated)
 	s.expect(s.post(path+"/invitations", "email", "hal@example.org", "role", "viewer"), http.StatusSeeOther)
-	return map[string]int64{
-		"area":       int64(s.count(`SELECT max(id) FROM group_area`)),
-		"token":      int64(s.count(`SELECT max(id) FROM api_token`)),
-		"invitation": int64(s.count(`SELECT max(id) FROM invitation`)),
-		"account":    int64(s.count(`SELECT max(account_id) FROM role WHERE scope = $1`, string(alerts.GroupScope(group)))),
+	s.expect(s.post(path+"/meetings", "day", "2026-12-08"), http.StatusSeeOther)
+	s.expect(s.post(path+"/cases/1", "action", "note", "text", "Look at the roof"), http.StatusSeeOther)
+	s.expect(s.post(path+"/endpoints", "name", "our server", "url", "https://hooks.example.org/planning", "format", "standard", "areas", "1"), http.StatusCreated, "Copy the secret now")
+	var delivery string
+	if err := s.db.QueryRow(`SELECT message_id FROM delivery WHERE kind = 'webhook'`).Scan(&delivery); err != nil {
+		s.Fatal(err)
+	}
+	latest := func(query string, args ...any) string { return fmt.Sprint(s.count(query, args...)) }
+	return map[string]string{
+		"case":       "1",
+		"delivery":   delivery,
+		"endpoint":   latest(`SELECT max(id) FROM endpoint`),
+		"meeting":    latest(`SELECT max(id) FROM meeting`),
+		"area":       latest(`SELECT max(id) FROM group_area`),
+		"token":      latest(`SELECT max(id) FROM api_token`),
+		"invitation": latest(`SELECT max(id) FROM invitation`),
+		"account":    latest(`SELECT max(account_id) FROM role WHERE scope = $1`, string(alerts.GroupScope(group))),
 	}
 }
 
@@ -321,11 +333,11 @@ func TestLookingAtAGroupChangesNothing(t *testing.T) {
 		s.signIn("gwen@example.org")
 		g := s.newGroup("Lamplighters")
 		ids := s.fill(g)
-		ids["group"] = g
+		ids["group"] = fmt.Sprint(g)
 		before := s.engine.Dump(t, s.db)
 		s.advance(time.Minute)
 		for _, route := range groupRoutes(t) {
-			path := placeholder.ReplaceAllStringFunc(route[1], func(p string) string { return fmt.Sprint(ids[placeholder.FindStringSubmatch(p)[1]]) })
+			path := placeholder.ReplaceAllStringFunc(route[1], func(p string) string { return (ids[placeholder.FindStringSubmatch(p)[1]]) })
 			if r := s.get(path); r.StatusCode >= 500 || route[0] == "get" && r.StatusCode != http.StatusOK {
 				t.Errorf("GET %s: %d", path, r.StatusCode)
 			}

@@ -114,6 +114,8 @@ func loadTemplates() map[string]*template.Template {
 		"kinds":    func() []alerts.KindGroup { return alerts.KindGroups },
 		"news":     func() []alerts.EventGroup { return alerts.EventGroups },
 		"capital":  alerts.Capital,
+		"hookName": func(f alerts.HookFormat) string { return formatWords[f] },
+		"took":     took,
 		"roleName": func(r alerts.Role) string { return roleWords[r] },
 		"sentence": ended,
 		"areaName": alerts.AreaWords,

@@ -24,6 +24,8 @@ import (
 type Store interface {
 	AccountStore
 	GroupStore
+	CaseStore
+	api.EndpointStore
 
 	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
 	Density(ctx context.Context, centre geo.Point, radius float64, others []float64, since alerts.Date) (int, []alerts.Within, error)
@@ -144,6 +146,10 @@ type Server struct {
 	SignInMail  func(SignInMail) (alerts.Delivery, error)
 	InviteMail  func(InviteMail) (alerts.Delivery, error)
 
+	HookPolicy alerts.URLPolicy // which addresses webhooks may go to
+	Ping       alerts.PingWriter
+	HookWriter func(ctx context.Context) (alerts.HookWriter, error)
+
 	BaseURL        string         // as people see the service, without a slash at the end
 	AnyHost        bool           // answer whatever Host is asked for, as a demo does; otherwise only that of BaseURL
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
@@ -243,6 +249,21 @@ func (s *Server) Handler() http.Handler {
 	post("/groups/{group:[0-9]+}/members/{account:[0-9]+}/remove", s.needs(owner, ofGroup, s.removeMember))
 	post("/groups/{group:[0-9]+}/invitations", s.needs(owner, ofGroup, s.invite))
 	post("/groups/{group:[0-9]+}/invitations/{invitation:[0-9]+}/cancel", s.needs(owner, ofGroup, s.cancelInvitation))
+	get("/groups/{group:[0-9]+}/cases", s.needs(viewer, ofGroup, s.cases))
+	get("/groups/{group:[0-9]+}/cases/{case:[0-9]+}", s.needs(viewer, ofGroup, s.groupCase))
+	post("/groups/{group:[0-9]+}/cases/{case:[0-9]+}", s.needs(member, ofGroup, s.act))
+	get("/groups/{group:[0-9]+}/record.csv", s.needs(viewer, ofGroup, s.groupRecord))
+	get("/groups/{group:[0-9]+}/meetings", s.needs(viewer, ofGroup, s.meetings))
+	post("/groups/{group:[0-9]+}/meetings", s.needs(member, ofGroup, s.addMeeting))
+	get("/groups/{group:[0-9]+}/meetings/{meeting:[0-9]+}", s.needs(viewer, ofGroup, s.pack))
+	get("/groups/{group:[0-9]+}/meetings/{meeting:[0-9]+}/pack.csv", s.needs(viewer, ofGroup, s.packCSV))
+	post("/groups/{group:[0-9]+}/meetings/{meeting:[0-9]+}/remove", s.needs(member, ofGroup, s.removeMeeting))
+	get("/groups/{group:[0-9]+}/endpoints", s.needs(viewer, ofGroup, s.groupEndpoints))
+	post("/groups/{group:[0-9]+}/endpoints", s.needs(member, ofGroup, s.addEndpoint))
+	get("/groups/{group:[0-9]+}/endpoints/{endpoint:[0-9]+}", s.needs(viewer, ofGroup, s.groupEndpoint))
+	post("/groups/{group:[0-9]+}/endpoints/{endpoint:[0-9]+}", s.needs(member, ofGroup, s.changeEndpoint))
+	get("/groups/{group:[0-9]+}/endpoints/{endpoint:[0-9]+}/deliveries/{delivery}", s.needs(viewer, ofGroup, s.groupDelivery))
+	post("/groups/{group:[0-9]+}/endpoints/{endpoint:[0-9]+}/deliveries/{delivery}/resend", s.needs(member, ofGroup, s.resend))
 	get("/groups/{group:[0-9]+}/tokens", s.needs(viewer, ofGroup, s.groupTokens))
 	post("/groups/{group:[0-9]+}/tokens", s.needs(member, ofGroup, s.addToken))
 	post("/groups/{group:[0-9]+}/tokens/{token:[0-9]+}/revoke", s.needs(member, ofGroup, s.revokeToken))
@@ -276,6 +297,8 @@ func (s *Server) Handler() http.Handler {
 		get("/dev/mail/{id:[0-9]+}/raw", s.mailRaw)
 	}
 	if s.API != nil {
+		s.API.Client = s.client
+		get("/api", s.apiPage)
 		s.API.Register(r)
 	}
 	if s.API != nil && s.Files != nil {

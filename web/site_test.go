@@ -19,24 +19,27 @@ import (
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/compose"
 	"github.com/sitenotice/sitenotice/alerts/store"
 	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 	"github.com/sitenotice/sitenotice/geo"
 	"github.com/sitenotice/sitenotice/geo/postcode"
 	"github.com/sitenotice/sitenotice/web"
+	"github.com/sitenotice/sitenotice/web/api"
 )
 
 // A site is the pages on a real store, with a clock of its own, a small table of
 // postcodes and a handful of applications around Camden Town.
 type site struct {
 	*testing.T
-	store  *store.Store
-	server *web.Server
-	engine storetest.Engine
-	db     *sql.DB
-	url    string
-	client *http.Client // follows no redirects
-	log    *strings.Builder
+	store   *store.Store
+	server  *web.Server
+	engine  storetest.Engine
+	db      *sql.DB
+	url     string
+	client  *http.Client // follows no redirects
+	log     *strings.Builder
+	compose *compose.Stage
 
 	mu  sync.Mutex
 	now time.Time
@@ -106,6 +109,10 @@ func newSite(t *testing.T, e storetest.Engine) *site {
 	front := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + front.Listener.Addr().String()
 	s.server.BaseURL = s.url
+	s.compose = &compose.Stage{Store: db, Keys: keys, BaseURL: s.url, Now: s.server.Now, Log: s.server.Log}
+	s.server.Ping, s.server.HookWriter = s.compose.Ping, s.compose.HookWriter
+	s.server.API = &api.API{Store: db, Postcodes: table, Keys: keys, Ping: s.compose.Ping, HookWriter: s.compose.HookWriter, BaseURL: s.url, Patience: 5 * time.Millisecond,
+		Now: s.server.Now, Log: s.server.Log}
 	front.Config.Handler = s.server.Handler()
 	front.Start()
 	t.Cleanup(front.Close)

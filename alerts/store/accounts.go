@@ -245,6 +245,9 @@ func (s *Store) forgetAccounts(ctx context.Context, tx *sql.Tx, now time.Time) (
 	if _, err := tx.ExecContext(ctx, `DELETE FROM invitation WHERE expires_at <= $1`, now.UnixMilli()); err != nil {
 		return 0, err
 	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotency WHERE created_at <= $1`, now.Add(-IdempotentFor).UnixMilli()); err != nil {
+		return 0, err
+	}
 	idle, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'account' AND address <> ''
 		AND (state = 'pending' AND created_at < $1 OR state <> 'pending' AND confirmed_at < $2)
 		AND NOT EXISTS (SELECT 1 FROM role WHERE account_id = recipient.id) AND NOT EXISTS (SELECT 1 FROM session WHERE account_id = recipient.id)

@@ -110,6 +110,7 @@ func (s *Store) RemoveMember(ctx context.Context, group, account int64, now time
 		}{
 			{`DELETE FROM role WHERE account_id = $1 AND scope = $2`, []any{account, alerts.GroupScope(group)}},
 			{`UPDATE api_token SET revoked_at = $1 WHERE account_id = $2 AND group_id = $3 AND revoked_at = 0`, []any{now.UnixMilli(), account, group}},
+			{`UPDATE endpoint SET owner_id = (SELECT min(account_id) FROM role WHERE scope = $1 AND role = 'owner') WHERE group_id = $2 AND owner_id = $3`, []any{alerts.GroupScope(group), group, account}},
 			{`UPDATE triage SET assignee = 0 WHERE group_id = $1 AND assignee = $2`, []any{group, account}},
 			{`DELETE FROM hide_vote WHERE group_id = $1 AND account_id = $2`, []any{group, account}},
 		} {

@@ -34,6 +34,10 @@ func (s *Store) List(ctx context.Context, q alerts.Query, after alerts.Cursor, l
 	case q.Area.Kind == alerts.AreaAuthority && (q.Authority == "" || q.Authority == q.Area.Code):
 		q.Authority = q.Area.Code
 		err = l.scan(ctx, after, l.ofAuthority)
+	case q.Area.Kind == alerts.AreaWard && q.Authority != "":
+		if l.ground, err = alerts.NewGround(&q.Area); err == nil {
+			err = l.scan(ctx, after, l.ofAuthority)
+		}
 	case q.Area.Kind != "":
 	case !q.Words.IsZero():
 		err = l.withWords(ctx, after)

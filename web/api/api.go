@@ -23,6 +23,46 @@ type Store interface {
 	FeedTokenHash(ctx context.Context, slug string) (string, error)
 	// Allow counts one use of an allowance; false when it is used up.
 	Allow(ctx context.Context, a alerts.Allowance) (bool, error)
+
+	List(ctx context.Context, q alerts.Query, after alerts.Cursor, limit int) (alerts.Page, error)
+	Application(ctx context.Context, ref alerts.Ref) (alerts.Application, error)
+	Authorities(ctx context.Context) ([]alerts.Coverage, error)
+	Authority(ctx context.Context, slug string) (alerts.Coverage, error)
+	Events(ctx context.Context, after int64, authority string, limit int) (found []alerts.Event, last int64, err error)
+	LastEvent(ctx context.Context) (int64, error)
+
+	UseToken(ctx context.Context, secret string, now time.Time) (alerts.Token, error)
+	Begin(ctx context.Context, key, request string, now time.Time) (status int, sealed string, err error)
+	Finish(ctx context.Context, key string, status int, sealed string) error
+
+	GroupAreas(ctx context.Context, group int64) ([]alerts.GroupArea, error)
+	AddGroupArea(ctx context.Context, a alerts.GroupArea, now time.Time) (alerts.GroupArea, error)
+	RemoveGroupArea(ctx context.Context, group, id int64) error
+	EndpointStore
+}
+
+// EndpointStore is the part of the store that keeps endpoints and what they are sent.
+type EndpointStore interface {
+	Endpoints(ctx context.Context, group int64) ([]alerts.Endpoint, error)
+	Endpoint(ctx context.Context, id int64) (alerts.Endpoint, error)
+	CreateEndpoint(ctx context.Context, n alerts.NewEndpoint, sealed string, now time.Time, ping alerts.PingWriter) (alerts.Endpoint, error)
+	EditEndpoint(ctx context.Context, id int64, n alerts.NewEndpoint, now time.Time, ping alerts.PingWriter) (alerts.Endpoint, error)
+	DeleteEndpoint(ctx context.Context, id int64, now time.Time) error
+	PingEndpoint(ctx context.Context, id int64, now time.Time, ping alerts.PingWriter) error
+	ConfirmEndpoint(ctx context.Context, id int64, code string, now time.Time) error
+	RotateSecret(ctx context.Context, id int64, sealed string, overlap time.Duration, now time.Time) error
+	PauseEndpoint(ctx context.Context, id int64) error
+	ResumeEndpoint(ctx context.Context, id int64) error
+	TestFire(ctx context.Context, endpoint int64, n int, now time.Time, write alerts.HookWriter) (ids []string, err error)
+	Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (n int, err error)
+	Snapshot(ctx context.Context, endpoint int64, cursor alerts.SnapshotCursor, limit int) (cases []alerts.Application, next alerts.SnapshotCursor, err error)
+	EndpointAreas(ctx context.Context, endpoint int64) ([]alerts.Subscription, error)
+	AddEndpointArea(ctx context.Context, endpoint int64, area alerts.Area, filter alerts.Filter, now time.Time) (alerts.Subscription, error)
+	RemoveEndpointArea(ctx context.Context, endpoint, sub int64, now time.Time) error
+	EndpointDeliveries(ctx context.Context, endpoint, before int64, limit int) (found []alerts.HookDelivery, next int64, err error)
+	EndpointDelivery(ctx context.Context, endpoint int64, messageID string) (alerts.HookDelivery, error)
+	Attempts(ctx context.Context, endpoint, delivery int64) ([]alerts.HookAttempt, error)
+	Resend(ctx context.Context, endpoint int64, messageID string, now time.Time) error
 }
 
 // Feeds reads files that councils hand over. It returns alerts.ErrConflict when the
@@ -42,12 +82,23 @@ type FileError struct{ Problem string }
 
 func (e *FileError) Error() string { return e.Problem }
 
-// API answers programs. All fields are required.
+// API answers programs. All fields but Postcodes, Policy and Patience are required.
 type API struct {
-	Store Store
-	Feeds Feeds
-	Now   func() time.Time
-	Log   *slog.Logger
+	Store      Store
+	Feeds      Feeds
+	Postcodes  Postcodes // nil: no table has been imported
+	Keys       alerts.Keys
+	Policy     alerts.URLPolicy // which addresses webhooks may go to
+	Ping       alerts.PingWriter
+	HookWriter func(ctx context.Context) (alerts.HookWriter, error)
+	BaseURL    string                       // as people see the service, without a slash at the end
+	Client     func(r *http.Request) string // where a request comes from, for counting
+	Patience   time.Duration                // between two looks for new events; a second unless set
+	Now        func() time.Time
+	Log        *slog.Logger
+
+	rates   rates
+	waiting waiting
 }
 
 // Limits of what a stranger, or a council's program, can send.
@@ -64,6 +115,7 @@ const ImportPath = "/api/v1/feeds/{feed}/import"
 func (a *API) Register(r *mux.Router) {
 	r.HandleFunc(ImportPath, a.importFile).Methods(http.MethodPost)
 	r.HandleFunc("/api/v1/schemas/{schema}", a.schema).Methods(http.MethodGet, http.MethodHead)
+	a.routes(r)
 }
 
 // IsUpload reports whether a request may have a body of up to MaxUpload bytes.
