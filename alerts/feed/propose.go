@@ -248,7 +248,8 @@ func Try(p *alerts.Proposal, file io.Reader) (*alerts.Report, error) {
 	}
 	said := p.Codes
 	p.Codes = nil
-	for _, use := range report.Codes {
+	for i := range report.Codes {
+		use := &report.Codes[i]
 		choice := alerts.CodeChoice{Field: use.Field, Code: use.Code, Count: use.Count}
 		at := slices.IndexFunc(said, func(c alerts.CodeChoice) bool { return c.Field == use.Field && c.Code == use.Code })
 		switch {
@@ -258,6 +259,9 @@ func Try(p *alerts.Proposal, file io.Reader) (*alerts.Report, error) {
 			continue // by the form that the file has
 		default:
 			choice.Means = guessMeaning(use.Field, use.Code)
+		}
+		if choice.Means != "" {
+			use.Mapped, use.Meaning = true, choice.Means
 		}
 		if len(p.Codes) < maxChoices {
 			p.Codes = append(p.Codes, choice)

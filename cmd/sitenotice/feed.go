@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -152,60 +151,6 @@ func (c *feedAdd) Run(ctx context.Context, cfg *Config, std streams) error {
 	return nil
 }
 
-type feedCheck struct {
-	Feed     string `required:"" help:"A feed that comes with the program, one that was added, or a YAML file."`
-	Adapter  string `help:"The form of the file, when the feed has several (default: the one that fits its name, else the first)."`
-	Encoding string `help:"Of this file, when it is not the declared one: utf-8, windows-1252, iso-8859-1, mac-roman or cp850."`
-	File     string `arg:"" help:"The file; - for standard input."`
-}
-
-// Run reports on the file. A file that is not whole, or has no good row, makes it
-// fail.
-func (c *feedCheck) Run(ctx context.Context, cfg *Config, std streams) error {
-	_, d, err := declaration(c.Feed)
-	if err != nil {
-		s, openErr := cfg.openStore(ctx, false)
-		if openErr != nil {
-			return err // what it says of the name is more to the point
-		}
-		defer s.Close()
-		f, feedErr := s.Feed(ctx, c.Feed)
-		if feedErr != nil {
-			return err
-		}
-		if d, err = feed.Parse(f.Declaration); err != nil {
-			return err
-		}
-	}
-	file, err := openInput(c.File, std)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	adapter := adapterFor(d, c.Adapter, c.File)
-	if err := d.Encode(adapter, c.Encoding); err != nil {
-		return err
-	}
-	report, err := d.Check(adapter, file)
-	if err != nil {
-		return err
-	}
-	if cfg.JSON {
-		err = printJSON(std.out, report)
-	} else {
-		_, err = fmt.Fprint(std.out, report)
-	}
-	switch {
-	case err != nil:
-		return err
-	case report.Broken != "":
-		return errors.New(report.Broken)
-	case report.Good == 0:
-		return errors.New("there is not one good row in the file")
-	}
-	return nil
-}
-
 // adapterFor guesses by the file's ending which adapter of a feed reads it.
 func adapterFor(d *feed.Declaration, asked, file string) string {
 	if asked != "" {
@@ -218,17 +163,6 @@ func adapterFor(d *feed.Declaration, asked, file string) string {
 		}
 	}
 	return ""
-}
-
-func openInput(name string, std streams) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(std.in), nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
 }
 
 type feedImport struct {
@@ -254,7 +188,7 @@ func (c *feedImport) Run(ctx context.Context, cfg *Config, std streams) error {
 	if err != nil {
 		return err
 	}
-	file, err := openInput(c.File, std)
+	file, err := openInput(ctx, cfg, c.File, std)
 	if err != nil {
 		return err
 	}
