@@ -72,7 +72,7 @@ func columnsRead(a *Adapter) []string {
 // injection).
 func writeSafe(out *csv.Writer, cells []string) error {
 	for i, cell := range cells {
-		if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 			if _, err := strconv.ParseFloat(cell, 64); err != nil { // a negative number is none
 				cells[i] = "'" + cell
 			}

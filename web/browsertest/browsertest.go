@@ -162,6 +162,18 @@ func (p *Page) Fill(label, text string) {
 	p.do("fill in "+label, chromedp.Click(chromedp.CSS(id)), chromedp.KeyEvent("a", chromedp.KeyModifiers(2)), chromedp.KeyEvent("\b"), chromedp.KeyEvent(text))
 }
 
+// Attach chooses a file in the field with that label.
+func (p *Page) Attach(label, path string) {
+	p.t.Helper()
+	p.do("choose "+path, chromedp.SetUploadFiles(chromedp.CSS(p.field(label)), []string{path}))
+}
+
+// Choose chooses an option, by its value, in the list with that label.
+func (p *Page) Choose(label, value string) {
+	p.t.Helper()
+	p.do("choose "+value, chromedp.SetValue(chromedp.CSS(p.field(label)), value))
+}
+
 // Type types into whatever has the focus. "\t" moves on, "\r" is Enter.
 func (p *Page) Type(keys string) {
 	p.t.Helper()
