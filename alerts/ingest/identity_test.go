@@ -182,6 +182,19 @@ func TestRepeatedRowsAreOne(t *testing.T) {
 				t.Errorf("%s: %q (%v), want %q", number, app.Description, err, want)
 			}
 		}
+		_, last := w.events(0)
+		for range 2 { // the same disagreement is not told again
+			if run := w.read("village", csv(rows...)); run.Changed != 0 || run.Unchanged != 2503 {
+				t.Errorf("the same file again: %+v", run.Counts)
+			}
+			w.wantNews(&last, "")
+		}
+		rows[0], rows[len(rows)-1] = row("1", "proposal", "Three houses"), row("1", "proposal", "A tower")
+		if run := w.read("village", csv(append(rows, row("9"), row("9", "status", "WDN"))...)); run.Changed != 1 || run.New != 1 {
+			t.Errorf("another disagreement: %+v", run.Counts)
+		}
+		w.wantNews(&last, "received 26/9, amended 26/1")
+		w.sound()
 	})
 }
 

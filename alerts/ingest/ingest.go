@@ -23,6 +23,7 @@ type Store interface {
 	Known(ctx context.Context, feedID int64, keys []string) (map[string]alerts.KnownRecord, error)
 	Records(ctx context.Context, feedID int64, keys []string) (map[string]alerts.Record, error)
 	Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error
+	Unstage(ctx context.Context, r alerts.Run, ords []int) error
 	Staged(ctx context.Context, r alerts.Run, after int) ([]alerts.Staged, error)
 	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
 	LastFull(ctx context.Context, feedID int64, adapter string) (int64, error)

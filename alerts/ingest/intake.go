@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/feed"
@@ -38,14 +39,23 @@ type intake struct {
 
 // A comparison is what belongs to whoever compares the rows.
 type comparison struct {
-	found  alerts.Counts     // of new, changed and unchanged rows, and of those that came before
-	seen   map[string]string // hash of every row so far, by source key
-	fresh  []alerts.Staged   // what is to be staged next
-	staged int               // rows put there so far
+	found  alerts.Counts      // of new, changed and unchanged rows, and of those that came before
+	seen   map[string]seenRow // every row so far, by source key
+	fresh  []alerts.Staged    // what is to be staged next
+	staged int                // rows put there so far
+	gone   []int              // of those, the places of rows that do not count any more
 }
 
+// A seenRow is what is kept of a row in case another repeats it.
+type seenRow struct {
+	hash   string
+	staged int32 // its place among what is staged; notStaged when it says nothing new
+}
+
+const notStaged = -1
+
 func newIntake(ctx context.Context, s *Stage, run alerts.Run, a *feed.Adapter) (in *intake, err error) {
-	in = &intake{stage: s, run: run, index: map[string]int{}, comparison: comparison{seen: map[string]string{}}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
+	in = &intake{stage: s, run: run, index: map[string]int{}, comparison: comparison{seen: map[string]seenRow{}}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
 	if s.Places != nil {
 		in.places, err = s.Places(ctx)
 	}
@@ -174,10 +184,16 @@ func (in *intake) finish(ctx context.Context) error {
 	}
 	in.counts.New, in.counts.Changed, in.counts.Unchanged, in.counts.Newsworthy = in.found.New, in.found.Changed, in.found.Unchanged, in.found.Newsworthy
 	in.counts.Duplicates += in.found.Duplicates
-	if len(in.fresh) == 0 {
+	if len(in.fresh) > 0 {
+		if err := in.put(ctx); err != nil {
+			return err
+		}
+	}
+	if len(in.gone) == 0 || in.rehearse != nil {
 		return nil
 	}
-	return in.put(ctx)
+	slices.Sort(in.gone)
+	return in.stage.Store.Unstage(ctx, in.run, in.gone)
 }
 
 // compare compares rows with what is stored and stages those that differ.
@@ -191,6 +207,7 @@ func (in *intake) compare(ctx context.Context, rows []alerts.Record) error {
 		return err
 	}
 	var different []*alerts.Record // that are stored and may say something else
+	superseded := map[int]bool{}   // rows whose place a later one of the same key takes
 	for i := range rows {
 		r := &rows[i]
 		hash := r.Hash()
@@ -198,23 +215,37 @@ func (in *intake) compare(ctx context.Context, rows []alerts.Record) error {
 		before, twice := in.seen[r.SourceKey]
 		if twice {
 			in.found.Duplicates++
+			if before.hash == hash {
+				continue // the same row again
+			}
+			// Of rows that disagree the last one counts, and what came before it never was.
+			switch {
+			case before.staged == notStaged:
+				in.found.Unchanged--
+			case stored:
+				in.found.Changed--
+			default:
+				in.found.New--
+			}
+			if before.staged != notStaged {
+				superseded[int(before.staged)] = true
+			}
 		}
+		in.seen[r.SourceKey] = seenRow{hash, notStaged}
 		switch {
-		case twice && before == hash:
-			// the same row again
-		case stored && !twice && was.Supplied == r.Supplied && was.Hash == hash:
+		case stored && was.Supplied == r.Supplied && was.Hash == hash:
 			in.found.Unchanged++
 		case stored:
 			different = append(different, r)
 		default:
 			in.stageNext(hash, *r)
+			in.found.New++
 			if !twice {
-				in.found.New++
 				in.found.Newsworthy += in.newsworthy(nil, &r.Details)
 			}
 		}
-		in.seen[r.SourceKey] = hash
 	}
+	in.supersede(superseded)
 	if err := in.overlay(ctx, different, known); err != nil {
 		return err
 	}
@@ -230,7 +261,26 @@ func (in *intake) compare(ctx context.Context, rows []alerts.Record) error {
 // stageNext has a record staged, in its turn.
 func (in *intake) stageNext(hash string, r alerts.Record) {
 	in.fresh = append(in.fresh, alerts.Staged{Ord: in.staged, Hash: hash, Record: r})
+	if row, ok := in.seen[r.SourceKey]; ok {
+		row.staged = int32(in.staged)
+		in.seen[r.SourceKey] = row
+	}
 	in.staged++
+}
+
+// supersede takes rows back that are about to be staged, and notes those that are.
+func (in *intake) supersede(ords map[int]bool) {
+	if len(ords) == 0 {
+		return
+	}
+	in.fresh = slices.DeleteFunc(in.fresh, func(r alerts.Staged) bool {
+		waits := ords[r.Ord]
+		delete(ords, r.Ord)
+		return waits
+	})
+	for ord := range ords {
+		in.gone = append(in.gone, ord)
+	}
 }
 
 // put stages what is to be staged.

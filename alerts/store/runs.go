@@ -157,6 +157,48 @@ func (s *Store) Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, u
 	return nil
 }
 
+// Unstage takes back the rows at these places, in order, of what a run has staged: a
+// later row of the same record has taken their place.
+func (s *Store) Unstage(ctx context.Context, r alerts.Run, ords []int) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		for len(ords) > 0 {
+			var at int
+			var kept, left []byte
+			if err := tx.QueryRowContext(ctx, `SELECT ord, batch FROM staged WHERE run_id = $1 AND ord >= $2 ORDER BY ord LIMIT 1`, r.ID, ords[0]).Scan(&at, &kept); err != nil {
+				return one(err)
+			}
+			last := -1
+			for len(kept) > 0 {
+				var row alerts.Staged
+				var err error
+				if kept, err = row.ReadCompact(kept); err != nil {
+					return err
+				}
+				if _, gone := slices.BinarySearch(ords, row.Ord); !gone {
+					left, last = row.AppendCompact(left), row.Ord
+				}
+			}
+			var err error
+			if last < 0 {
+				_, err = tx.ExecContext(ctx, `DELETE FROM staged WHERE run_id = $1 AND ord = $2`, r.ID, at)
+			} else { // a batch is known by its last row
+				_, err = tx.ExecContext(ctx, `UPDATE staged SET ord = $1, batch = $2 WHERE run_id = $3 AND ord = $4`, last, left, r.ID, at)
+			}
+			if err != nil {
+				return err
+			}
+			for len(ords) > 0 && ords[0] <= at {
+				ords = ords[1:]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take back what the run staged: %w", err)
+	}
+	return nil
+}
+
 // Staged returns the batch of a run's rows that follows the given place and is still
 // to be applied; none when all are.
 func (s *Store) Staged(ctx context.Context, r alerts.Run, after int) ([]alerts.Staged, error) {
