@@ -28,7 +28,7 @@ var columnNames = []struct {
 	{"description", "proposal description developmentdescription proposaldescription applicationdescription descriptionofproposal developmentproposal casetext proposaltext details desc"},
 	{"kind", "applicationtype apptype dcapptyp casetype planningapplicationtype servicetypelabel applicationtypefull typeofapplication type"},
 	{"scale", "scale developmentscale classificationlabel appsize"},
-	{"status", "status dcstat casestatus applicationstatus planningapplicationstatus systemstatus currentstatus appstate stage"},
+	{"status", "status dcstat casestatus applicationstatus planningapplicationstatus systemstatus currentstatus appstate stage state"},
 	{"decision", "decision decsn decisiondescription decisiontext decisioncode planningdecision outcome"},
 	{"decision_by", "decisionlevel determiningbody decisionby decisionmaker decidedby decidinglevel"},
 	{"received", "datereceived receiveddate received dateapprecv applicationreceived receivedon registereddate dateregistered registrationdate registered casedate applicationdate datelodged startdate"},

@@ -171,7 +171,10 @@ func (p *Page) Attach(label, path string) {
 // Choose chooses an option, by its value, in the list with that label.
 func (p *Page) Choose(label, value string) {
 	p.t.Helper()
-	p.do("choose "+value, chromedp.SetValue(chromedp.CSS(p.field(label)), value))
+	got := ask(p, "choose "+value, chromedp.Evaluate[string](fmt.Sprintf(`(e => { e.value = %q; return e.value })(document.querySelector(%q))`, value, p.field(label))))
+	if got != value {
+		p.t.Fatalf("the list %q has no %q", label, value)
+	}
 }
 
 // Type types into whatever has the focus. "\t" moves on, "\r" is Enter.
