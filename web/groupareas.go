@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
@@ -204,19 +205,16 @@ func (s *Server) wardOf(ctx context.Context, form *areaForm, at geo.Point) (area
 	return area, err
 }
 
-// readOutline makes an area of GeoJSON that somebody drew or pasted.
+// readOutline makes an area of what somebody drew, typed or pasted.
 func readOutline(text string) (area alerts.Area, problem string) {
-	if text == "" {
-		return area, "Draw an outline, or paste one as GeoJSON"
+	shape, err := alerts.ParseOutline(text)
+	if err == nil && len(shape) == 0 {
+		return area, "Draw an outline, or enter its corners"
 	}
-	g, err := geo.DecodeGeoJSON([]byte(text))
 	if err != nil {
-		return area, "This is no GeoJSON of an area: " + sentence(err.Error())
+		return area, strings.TrimRight(err.Error(), ".")
 	}
-	if g, err = geo.ValidateArea(g); err != nil {
-		return area, sentence(err.Error())
-	}
-	shape, err := geo.EncodeWKB(g)
+	g, err := geo.DecodeWKB(shape)
 	if err != nil {
 		return area, sentence(err.Error())
 	}

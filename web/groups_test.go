@@ -48,15 +48,15 @@ func TestAGroupFromSignInToMembersAreasAndTokens(t *testing.T) {
 		s.expect(s.post(path("/areas"), "extent", "outline", "outline", outline, "label", "the old town"), http.StatusSeeOther)
 		s.expect(s.get(path("/areas")), http.StatusOK, "Within 1 km of NW1 8NH", "London Borough of Camden", "the old town", "Only trees")
 		for name, form := range map[string][]string{
-			"no GeoJSON of an area":              {"extent", "outline", "outline", "{"},
-			"A point is not an area":             {"extent", "outline", "outline", `{"type":"Point","coordinates":[-0.1,51.5]}`},
-			"Choose a council":                   {"extent", "authority", "council", "atlantis"},
-			"Enter a postcode":                   {"extent", "circle"},
-			"NW1 8N is":                          {"extent", "circle", "postcode", "NW1 8N"},
-			"Choose what the group is to watch":  {"postcode", "NW1 8NH"},
-			"We do not know in which ward":       {"extent", "ward", "lat", "51.5", "lon", "-0.1"},
-			"Draw an outline, or paste one":      {"extent", "outline"},
-			"Choose a circle or draw an outline": {"extent", "ward", "postcode", "NW1 1XX", "closed", "yes"}, // a closed postcode without a ward
+			"it is neither GeoJSON":                 {"extent", "outline", "outline", "{"},
+			"A point is not an area":                {"extent", "outline", "outline", `{"type":"Point","coordinates":[-0.1,51.5]}`},
+			"Choose a council":                      {"extent", "authority", "council", "atlantis"},
+			"Enter a postcode":                      {"extent", "circle"},
+			"NW1 8N is":                             {"extent", "circle", "postcode", "NW1 8N"},
+			"Choose what the group is to watch":     {"postcode", "NW1 8NH"},
+			"We do not know in which ward":          {"extent", "ward", "lat", "51.5", "lon", "-0.1"},
+			"Draw an outline, or enter its corners": {"extent", "outline"},
+			"Choose a circle or draw an outline":    {"extent", "ward", "postcode", "NW1 1XX", "closed", "yes"}, // a closed postcode without a ward
 		} {
 			s.expect(s.post(path("/areas"), form...), http.StatusUnprocessableEntity, name)
 		}

@@ -161,8 +161,8 @@ func (s *service) pages() (http.Handler, error) {
 		proxies = append(proxies, prefix)
 	}
 	server := &web.Server{
-		Ping: s.compose.Ping, HookWriter: s.compose.HookWriter,
-		API:   &api.API{Store: s.store, Feeds: handover{s}, Keys: s.keys, Ping: s.compose.Ping, HookWriter: s.compose.HookWriter, BaseURL: s.cfg.BaseURL, Now: s.now, Log: s.log},
+		HookPolicy: s.policy, Ping: s.compose.Ping, HookWriter: s.compose.HookWriter,
+		API:   &api.API{Store: s.store, Feeds: handover{s}, Keys: s.keys, Policy: s.policy, Ping: s.compose.Ping, HookWriter: s.compose.HookWriter, BaseURL: s.cfg.BaseURL, Now: s.now, Log: s.log},
 		Files: handover{s}, Uploads: filepath.Join(s.cfg.Data, "uploads"),
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
