@@ -53,6 +53,14 @@ func (d Date) AddDays(n int) Date {
 	return Date(d.Time().AddDate(0, 0, n).Format(time.DateOnly))
 }
 
+// AddMonths returns the date n months later.
+func (d Date) AddMonths(n int) Date {
+	if d == "" {
+		return ""
+	}
+	return Date(d.Time().AddDate(0, n, 0).Format(time.DateOnly))
+}
+
 // DaysUntil counts the days from d to other; negative when other is earlier.
 func (d Date) DaysUntil(other Date) int {
 	return int(other.Time().Sub(d.Time()) / (24 * time.Hour))

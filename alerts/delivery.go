@@ -22,9 +22,10 @@ type Recipient struct {
 	Language string // "en" or "cy"
 }
 
-// Takes reports whether a recipient in this state may be sent a delivery of a kind.
+// Takes reports whether a recipient in this state may be sent a delivery of a kind. The
+// mail that says that the last alert has ended itself goes to one who has ended.
 func (s RecipientState) Takes(k DeliveryKind) bool {
-	return s == RecipientActive || s == RecipientPending && k.introduces()
+	return s == RecipientActive || s == RecipientPending && k.introduces() || s == RecipientEnded && k == DeliveryEnded
 }
 
 // A Subscription is a standing request of a recipient.
@@ -71,6 +72,7 @@ const (
 	DeliveryQuiet    DeliveryKind = "quiet"    // "nothing new near you last month"
 	DeliveryOutage   DeliveryKind = "outage"   // "your council's register has not been read for a while"
 	DeliveryCoverage DeliveryKind = "coverage" // "your council is covered now"
+	DeliveryEnded    DeliveryKind = "ended"    // the last mail about an application that was followed
 	DeliveryNotice   DeliveryKind = "notice"   // to the operator or a feed's contact
 	DeliveryWebhook  DeliveryKind = "webhook"
 )

@@ -3,6 +3,7 @@ package alerts
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -19,6 +20,8 @@ const (
 	AreaPolygon   AreaKind = "polygon"
 	AreaWard      AreaKind = "ward"
 	AreaAuthority AreaKind = "authority"
+
+	AreaApplication AreaKind = "application" // one application, followed to its end
 )
 
 // An Area is where a subscription wants to hear of applications.
@@ -29,7 +32,7 @@ type Area struct {
 	Ring     float64   // metres: a wider radius that counts for major schemes only; 0 for none
 	Shape    []byte    // WKB of the polygons, lon/lat
 	CarveOut []byte    // WKB of polygons taken out of the area; empty for none
-	Code     string    // ward code, or the authority's slug
+	Code     string    // ward code, the authority's slug, or the application's id
 	Label    string    // how the subscriber knows it: "NW1 8NH", "home"
 }
 
@@ -159,6 +162,8 @@ func (v *Version) ScopeKeys() ([]string, error) {
 		return []string{"ward:" + v.Area.Code}, nil
 	case AreaAuthority:
 		return []string{"authority:" + v.Area.Code}, nil
+	case AreaApplication:
+		return []string{"application:" + v.Area.Code}, nil
 	}
 	box, _, err := v.Area.Reach()
 	if err != nil {
@@ -173,9 +178,9 @@ func (v *Version) ScopeKeys() ([]string, error) {
 
 // EventKeys returns the keys with which an event asks for candidates: the cells
 // of its old and new sites grown by their uncertainty, its wards and its
-// authority.
+// authority, and the case itself.
 func EventKeys(e *Event) ([]string, error) {
-	keys := []string{"authority:" + e.Authority}
+	keys := []string{"authority:" + e.Authority, "application:" + strconv.FormatInt(e.ApplicationID, 10)}
 	for _, d := range []*Details{e.Before, &e.After} {
 		if d == nil {
 			continue

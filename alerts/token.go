@@ -84,6 +84,24 @@ func (k Keys) Verify(purpose, token string) (subject string, err error) {
 	return "", ErrBadToken
 }
 
+// WhyPath is the path of the page that says why a subscription was, or was not, told
+// of an application. It works for as long as both are known.
+func (k Keys) WhyPath(subscription, application int64) string {
+	return "/why/" + k.Sign("why", fmt.Sprintf("%d:%d", subscription, application))
+}
+
+// ParseWhy reads the token of [Keys.WhyPath].
+func (k Keys) ParseWhy(token string) (subscription, application int64, err error) {
+	subject, err := k.Verify("why", token)
+	if err != nil {
+		return 0, 0, err
+	}
+	if _, err := fmt.Sscanf(subject, "%d:%d", &subscription, &application); err != nil {
+		return 0, 0, ErrBadToken
+	}
+	return subscription, application, nil
+}
+
 // AddressKeys returns the keyed hashes under which an address may be known, the
 // first being the one to store. Case and the parts that providers ignore (+tags,
 // dots at Gmail) make no difference.

@@ -14,6 +14,7 @@ type Place struct {
 	Site Site
 	geom geom.T // nil when unlocated
 	Ward string
+	id   int64 // of the case; 0 when it is not an event that asks
 }
 
 // NewPlace decodes a case's site and ward; d may be nil.
@@ -57,6 +58,7 @@ func NewCandidate(e *Event) (*Candidate, error) {
 	if err != nil {
 		return nil, err
 	}
+	was.id, is.id = e.ApplicationID, e.ApplicationID
 	return &Candidate{e, was, is}, nil
 }
 
@@ -237,6 +239,11 @@ func (g *Ground) find(p *Place, authority string, major bool) finding {
 			return f
 		}
 		f.where = byCode
+	case AreaApplication:
+		if id, ok := g.Case(); !ok || p.id != id {
+			return f
+		}
+		f.where = byCode
 	case AreaCircle:
 		if p.geom == nil {
 			return finding{where: unlocated}
@@ -276,13 +283,19 @@ func (g *Ground) words(f finding) string {
 	case carvedOut:
 		return "it is in the part that was taken out of the area"
 	case elsewhere:
-		if g.Kind == AreaWard {
+		switch g.Kind {
+		case AreaWard:
 			return "it is not in the ward " + g.name()
+		case AreaApplication:
+			return "it is another application than the one that is followed"
 		}
 		return "it is an application to another council"
 	case byCode:
-		if g.Kind == AreaWard {
+		switch g.Kind {
+		case AreaWard:
 			return "it is in the ward " + g.name()
+		case AreaApplication:
+			return "it is the application that is followed"
 		}
 		return "it is an application to " + g.name()
 	case tooFar:

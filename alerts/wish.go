@@ -83,6 +83,10 @@ func checkArea(a Area) (faults []*InvalidError) {
 		} else if err := checkShape(a.Shape); err != nil {
 			add("outline", err.Error())
 		}
+	case AreaApplication:
+		if _, ok := a.Case(); !ok {
+			add("area", "Choose an application")
+		}
 	default:
 		add("area", "Choose an area")
 	}

@@ -381,8 +381,11 @@ func AreaWords(a Area) string {
 	if name == "" {
 		name = fmt.Sprintf("%.5f, %.5f", a.Centre.Lat, a.Centre.Lon)
 	}
-	if a.Kind == AreaCircle {
+	switch a.Kind {
+	case AreaCircle:
 		return "within " + Metres(a.Radius) + " of " + name
+	case AreaApplication:
+		return "about the application " + name
 	}
 	return name
 }

@@ -31,6 +31,10 @@ type applicationPage struct {
 	Near          string // address of the list around it
 	Position      string // how the position is known
 	History       []historyItem
+	Timeline      []milestone
+	Follow        followForm
+	Ends          string // why there is nothing more to follow; empty while there is
+	Mailbox       bool
 }
 
 // A fact is one line of an application's details.
@@ -44,23 +48,34 @@ type historyItem struct {
 	Changes []alerts.FieldChange // in words
 }
 
-// application shows one application and what has happened to it.
-func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
+// asked finds the application that an address names. Another spelling, or an old
+// reference, leads to the current one: moved is true when the answer is given.
+func (s *Server) asked(w http.ResponseWriter, r *http.Request, below string) (app alerts.Application, moved bool, err error) {
 	vars := mux.Vars(r)
 	slug, err1 := url.PathUnescape(vars["authority"])
 	number, err2 := url.PathUnescape(vars["reference"])
 	if err1 != nil || err2 != nil || len(number) > alerts.MaxReference || strings.ContainsRune(slug+number, 0) {
-		return alerts.ErrNotFound
+		return app, false, alerts.ErrNotFound
 	}
-	app, err := s.Store.Application(r.Context(), alerts.Ref{Authority: slug, Number: number})
-	if err != nil {
+	app, err = s.Store.Application(r.Context(), alerts.Ref{Authority: slug, Number: number})
+	if err == nil && app.Reference != number {
+		http.Redirect(w, r, alerts.ApplicationPath(app.Ref())+below, http.StatusFound)
+		return app, true, nil
+	}
+	return app, false, err
+}
+
+// application shows one application and what has happened to it.
+func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
+	app, moved, err := s.asked(w, r, "")
+	if err != nil || moved {
 		return err
 	}
-	if app.Reference != number { // another spelling, or an old reference
-		http.Redirect(w, r, alerts.ApplicationPath(app.Ref()), http.StatusFound)
-		return nil
-	}
-	authority, err := s.Store.Authority(r.Context(), slug)
+	return s.renderApplication(w, r, http.StatusOK, app, followForm{})
+}
+
+func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, status int, app alerts.Application, form followForm) error {
+	authority, err := s.Store.Authority(r.Context(), app.Authority)
 	if err != nil {
 		return err
 	}
@@ -68,9 +83,11 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := applicationPage{item: newItem(app, alerts.DateOf(s.Now())), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
-		Full: alerts.Line(app.Description, 5000), Facts: facts(&app.Details),
-		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: alerts.SourceWords(&app.Details)}
+	today := alerts.DateOf(s.Now())
+	page := applicationPage{item: newItem(app, today), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
+		Full: alerts.Line(app.Description, 5000), Facts: facts(&app.Details), Timeline: timeline(&app.Details, today),
+		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: alerts.SourceWords(&app.Details),
+		Follow: form, Ends: alerts.FollowEnds(&app.Details, false, app.UpdatedAt, today), Mailbox: s.Mailbox}
 	page.CouncilHost = alerts.LinkHost(page.Council)
 	if app.Site.Located() {
 		if page.Map, err = siteSketch(app); err != nil {
@@ -92,7 +109,11 @@ func (s *Server) application(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range events {
 		page.History = append(page.History, newHistoryItem(e))
 	}
-	return s.render(w, r, http.StatusOK, "application.html", page.Reference+": "+alerts.Line(page.Address, 80), page)
+	title := page.Reference + ": " + alerts.Line(page.Address, 80)
+	if form.Problem != "" {
+		title = "Error: " + title
+	}
+	return s.render(w, r, status, "application.html", title, page)
 }
 
 func newHistoryItem(e alerts.Event) historyItem {
@@ -168,16 +189,7 @@ func siteSketch(app alerts.Application) (sketch, error) {
 	k := areaSketch(centre, radius, "the site", nil)
 	k.Pin = len(polygons) == 0
 	k.Home = false
-	scale := sketchCircle / radius
-	for _, ring := range polygons {
-		var path strings.Builder
-		for i, p := range ring {
-			x, y := project(centre, p, scale)
-			path.WriteString(map[bool]string{true: "M", false: "L"}[i == 0])
-			path.WriteString(strconv.FormatFloat(x, 'f', 1, 64) + " " + strconv.FormatFloat(y, 'f', 1, 64))
-		}
-		k.Outline = append(k.Outline, path.String()+"Z")
-	}
+	k.Outline = paths(centre, polygons, sketchCircle/radius)
 	return k, nil
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -157,6 +158,13 @@ func (s *Server) coverage(ctx context.Context, a alerts.Area) ([]alerts.Coverage
 		}
 	case alerts.AreaAuthority:
 		slugs = []string{a.Code}
+	case alerts.AreaApplication:
+		id, _ := a.Case()
+		ref, err := s.Store.RefOf(ctx, id)
+		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
+			return nil, err
+		}
+		slugs = []string{ref.Authority}
 	case alerts.AreaWard:
 		if code := s.districtOfWard(a.Code); code != "" {
 			districts = append(districts, alerts.Authority{Name: s.Postcodes.DistrictName(code), District: code})
@@ -214,9 +222,11 @@ func spread(a alerts.Area) (spots []geo.Point, apart float64, err error) {
 // true.
 type sketch struct {
 	Label   string
+	Centre  geo.Point
 	Radius  float64
-	Circle  float64 // radius in the picture's units
-	Half    float64 // radius of the inner ring
+	Circle  float64  // radius in the picture's units
+	Bounds  []string // SVG paths of the outline of an area that is no circle
+	Half    float64  // radius of the inner ring
 	HalfM   float64
 	Marks   []mark
 	Others  []mark   // other applications around a site, without numbers
@@ -242,7 +252,7 @@ type mark struct {
 const sketchSize, sketchCircle = 480, 208
 
 func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Application) sketch {
-	k := sketch{Label: label, Radius: radius, Circle: sketchCircle, Half: sketchCircle / 2, HalfM: radius / 2, Home: true}
+	k := sketch{Label: label, Centre: centre, Radius: radius, Circle: sketchCircle, Half: sketchCircle / 2, HalfM: radius / 2, Home: true}
 	scale := sketchCircle / radius
 	k.ScaleM = roundLength(radius / 2)
 	k.Scale = k.ScaleM * scale

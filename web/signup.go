@@ -89,6 +89,11 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, "/subscriptions/sent", http.StatusSeeOther)
 		return nil
 	}
+	return s.subscribe(w, r, sign)
+}
+
+// subscribe stores a sign-up that has no fault and answers as it answers everybody.
+func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, sign alerts.SignUp) error {
 	coverage, err := s.coverage(r.Context(), sign.Area)
 	if err != nil {
 		return err

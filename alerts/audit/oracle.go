@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -116,6 +117,8 @@ func (v *version) holds(e *event, s *site, d *alerts.Details) verdict {
 	switch v.Area.Kind {
 	case alerts.AreaAuthority:
 		in = certainly(e.Authority == v.Area.Code)
+	case alerts.AreaApplication:
+		in = certainly(fmt.Sprint(e.ApplicationID) == v.Area.Code)
 	case alerts.AreaWard:
 		in = certainly(d.Ward != "" && d.Ward == v.Area.Code)
 	default:

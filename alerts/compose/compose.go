@@ -47,6 +47,8 @@ type Store interface {
 	TellContacts(ctx context.Context, limit int, now time.Time, addressKey func(string) string, write func(alerts.FeedNews) (alerts.Delivery, error)) (mails int, err error)
 	// TellCoverage has mails written to those who wait for a council to be covered.
 	TellCoverage(ctx context.Context, limit int, now time.Time, write func(alerts.Recipient, []alerts.Coverage) (alerts.Delivery, error)) (mails int, err error)
+	// EndFollowed ends what follows an application of which nothing more is to be expected, and has the last mail written.
+	EndFollowed(ctx context.Context, limit int, now time.Time, write func(alerts.FollowEnd) (alerts.Delivery, error)) (ended int, err error)
 	HookStore
 }
 
@@ -214,6 +216,10 @@ func (w *writer) tell(ctx context.Context) (letters int, err error) {
 		func() (int, bool, error) {
 			mails, err := w.Store.TellCoverage(ctx, letterBatch, w.now, w.coverage)
 			return mails, mails > 0, err
+		},
+		func() (int, bool, error) {
+			ended, err := w.Store.EndFollowed(ctx, letterBatch, w.now, w.farewell)
+			return ended, ended == letterBatch, err
 		},
 		func() (int, bool, error) {
 			return w.Store.TellOutages(ctx, outageBatch, w.now, func(to alerts.Recipient, outages []alerts.Outage, subs []alerts.Subscription) (alerts.Delivery, error) {

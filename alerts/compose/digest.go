@@ -458,7 +458,7 @@ func where(a alerts.Area, s alerts.Site) string {
 
 func inArea(a alerts.Area) string {
 	words := alerts.AreaWords(a)
-	if a.Kind == alerts.AreaCircle {
+	if a.Kind == alerts.AreaCircle || a.Kind == alerts.AreaApplication {
 		return words
 	}
 	return "in " + words

@@ -207,6 +207,8 @@ func nearWords(subs []alerts.Subscription) string {
 		return "in your area"
 	case a.Kind == alerts.AreaCircle:
 		return "near " + alerts.Line(a.Label, 40)
+	case a.Kind == alerts.AreaApplication:
+		return "that you follow, " + alerts.Line(a.Label, 40)
 	}
 	return "in " + alerts.Line(a.Label, 40)
 }

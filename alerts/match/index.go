@@ -8,7 +8,7 @@ import (
 )
 
 // An index finds the events that a version of a subscription could want: by the
-// boxes of their old and new sites, by ward and by authority. It is not changed
+// boxes of their old and new sites, by ward, by authority and by case. It is not changed
 // once it is made.
 type index struct {
 	events      []alerts.Candidate
@@ -16,10 +16,11 @@ type index struct {
 	boxes       grid
 	byWard      map[string][]int32
 	byAuthority map[string][]int32
+	byCase      map[int64][]int32
 }
 
 func newIndex(events []alerts.Event, log *slog.Logger) (*index, error) {
-	x := &index{byWard: map[string][]int32{}, byAuthority: map[string][]int32{}}
+	x := &index{byWard: map[string][]int32{}, byAuthority: map[string][]int32{}, byCase: map[int64][]int32{}}
 	var boxes []boxed
 	for i := range events {
 		e := &events[i]
@@ -40,6 +41,7 @@ func newIndex(events []alerts.Event, log *slog.Logger) (*index, error) {
 		n := int32(len(x.events))
 		x.events = append(x.events, *c)
 		x.byAuthority[e.Authority] = append(x.byAuthority[e.Authority], n)
+		x.byCase[e.ApplicationID] = append(x.byCase[e.ApplicationID], n)
 		for _, ward := range slices.Compact([]string{c.Is.Ward, c.Was.Ward}) {
 			if ward != "" {
 				x.byWard[ward] = append(x.byWard[ward], n)
@@ -110,6 +112,9 @@ func (f *finder) candidates(v *alerts.Version) ([]int32, error) {
 		return f.byWard[v.Area.Code], nil
 	case alerts.AreaAuthority:
 		return f.byAuthority[v.Area.Code], nil
+	case alerts.AreaApplication:
+		id, _ := v.Area.Case()
+		return f.byCase[id], nil
 	}
 	box, ok, err := v.Area.Reach()
 	if err != nil || !ok {

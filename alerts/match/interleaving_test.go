@@ -217,7 +217,7 @@ func drawDetails(rt *rapid.T) alerts.Details {
 func drawArea(rt *rapid.T) alerts.Area {
 	p := drawPoint(rt)
 	a := alerts.Area{Centre: p}
-	switch a.Kind = rapid.SampledFrom([]alerts.AreaKind{alerts.AreaCircle, alerts.AreaCircle, alerts.AreaPolygon, alerts.AreaWard, alerts.AreaAuthority}).Draw(rt, "area"); a.Kind {
+	switch a.Kind = rapid.SampledFrom([]alerts.AreaKind{alerts.AreaCircle, alerts.AreaCircle, alerts.AreaPolygon, alerts.AreaWard, alerts.AreaAuthority, alerts.AreaApplication}).Draw(rt, "area"); a.Kind {
 	case alerts.AreaCircle:
 		a.Radius = rapid.Float64Range(50, 5000).Draw(rt, "radius")
 	case alerts.AreaPolygon:
@@ -226,6 +226,8 @@ func drawArea(rt *rapid.T) alerts.Area {
 		a.Code = rapid.SampledFrom(wards[1:]).Draw(rt, "code")
 	case alerts.AreaAuthority:
 		a.Code = rapid.SampledFrom([]string{"camden", "islington"}).Draw(rt, "code")
+	case alerts.AreaApplication:
+		a.Code = rapid.SampledFrom([]string{"1", "2", "3"}).Draw(rt, "code")
 	}
 	if rapid.IntRange(0, 3).Draw(rt, "has ring") == 0 {
 		a.Ring = rapid.Float64Range(100, 8000).Draw(rt, "ring")

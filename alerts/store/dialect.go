@@ -38,13 +38,15 @@ type dialect struct {
 	search      string                                                            // the ids of at most $2 applications, the latest first, with every word of $1
 	word        func(word string, begins bool) string                             // one word of that, joined by and
 	and         string
+	tidySearch  string // merges at most $1 pages of the index of words; empty where nothing need be merged
 }
 
 var (
 	sqlite = dialect{engine: "sqlite", driver: "sqlite", goose: database.DialectSQLite3, intValue: "value",
 		parameter: func(int) string { return "?" }, insertInto: "INSERT OR FAIL INTO", scrub: "PRAGMA wal_checkpoint(TRUNCATE)",
 		search: `SELECT rowid FROM application_search WHERE application_search MATCH $1 ORDER BY rowid DESC LIMIT $2`, and: " AND ",
-		word: func(word string, begins bool) string { return `"` + word + `"` + map[bool]string{true: "*"}[begins] }}
+		tidySearch: `INSERT INTO application_search (application_search, rank) VALUES ('merge', $1)`,
+		word:       func(word string, begins bool) string { return `"` + word + `"` + map[bool]string{true: "*"}[begins] }}
 
 	postgres = dialect{engine: "postgres", driver: "pgx", goose: database.DialectPostgres,
 		forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED", intValue: "value::bigint",

@@ -57,6 +57,9 @@ func (s *Store) Housekeeping(ctx context.Context, now time.Time) error {
 			return fmt.Errorf("clear away %s: %w", step.what, err)
 		}
 	}
+	if err := s.tidySearch(ctx); err != nil {
+		return fmt.Errorf("tidy the index of words: %w", err)
+	}
 	if err := s.retire(ctx, now); err != nil {
 		return err
 	}

@@ -210,3 +210,30 @@ func (s *Store) ByReference(ctx context.Context, authority, number string, limit
 	})
 	return out, nil
 }
+
+// tidyPages keeps each step of tidySearch short.
+const tidyPages = 64
+
+// tidySearch merges the parts of the index of words, a little at a time, until it is
+// one: so that words of cases that were amended or taken down are gone from the file,
+// and searches are quick.
+func (s *Store) tidySearch(ctx context.Context) error {
+	if s.dialect.tidySearch == "" {
+		return nil
+	}
+	for pages := -tidyPages; ; pages = tidyPages { // the first, negative, asks for everything to be merged
+		var before, after int64
+		err := s.inTx(ctx, func(tx *sql.Tx) error {
+			if err := tx.QueryRowContext(ctx, `SELECT total_changes()`).Scan(&before); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, s.dialect.tidySearch, pages); err != nil {
+				return err
+			}
+			return tx.QueryRowContext(ctx, `SELECT total_changes()`).Scan(&after)
+		})
+		if err != nil || after-before < 2 { // one is the statement itself
+			return err
+		}
+	}
+}

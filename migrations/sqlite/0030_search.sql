@@ -10,8 +10,6 @@ CREATE VIEW application_words (id, words) AS
 CREATE VIRTUAL TABLE application_search USING fts5 (words, content = 'application_words', content_rowid = 'id',
 	detail = none, columnsize = 0, tokenize = "unicode61 remove_diacritics 2 separators '¹²³½¼¾'");
 
-INSERT INTO application_search (application_search, rank) VALUES ('secure-delete', 1);
-
 INSERT INTO application_search (rowid, words) SELECT w.id, w.words FROM application_words w JOIN application a ON a.id = w.id WHERE NOT a.hidden;
 
 -- +goose StatementBegin
@@ -22,13 +20,27 @@ END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER application_search_update AFTER UPDATE OF reference, details, hidden ON application
-WHEN old.hidden <> new.hidden OR old.reference <> new.reference
-	OR old.details ->> '$.address' IS NOT new.details ->> '$.address' OR old.details ->> '$.description' IS NOT new.details ->> '$.description' BEGIN
+CREATE TRIGGER application_search_update AFTER UPDATE OF reference, details ON application
+WHEN NOT old.hidden AND NOT new.hidden AND (old.reference <> new.reference
+	OR old.details ->> '$.address' IS NOT new.details ->> '$.address' OR old.details ->> '$.description' IS NOT new.details ->> '$.description') BEGIN
 	INSERT INTO application_search (application_search, rowid, words)
-		SELECT 'delete', old.id, old.reference || ' ' || coalesce(old.details ->> '$.address', '') || ' ' || coalesce(old.details ->> '$.description', '') WHERE NOT old.hidden;
+		VALUES ('delete', old.id, old.reference || ' ' || coalesce(old.details ->> '$.address', '') || ' ' || coalesce(old.details ->> '$.description', ''));
 	INSERT INTO application_search (rowid, words)
-		SELECT new.id, new.reference || ' ' || coalesce(new.details ->> '$.address', '') || ' ' || coalesce(new.details ->> '$.description', '') WHERE NOT new.hidden;
+		VALUES (new.id, new.reference || ' ' || coalesce(new.details ->> '$.address', '') || ' ' || coalesce(new.details ->> '$.description', ''));
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER application_search_hide AFTER UPDATE OF hidden ON application WHEN NOT old.hidden AND new.hidden BEGIN
+	INSERT INTO application_search (application_search, rowid, words)
+		VALUES ('delete', old.id, old.reference || ' ' || coalesce(old.details ->> '$.address', '') || ' ' || coalesce(old.details ->> '$.description', ''));
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER application_search_show AFTER UPDATE OF hidden ON application WHEN old.hidden AND NOT new.hidden BEGIN
+	INSERT INTO application_search (rowid, words)
+		VALUES (new.id, new.reference || ' ' || coalesce(new.details ->> '$.address', '') || ' ' || coalesce(new.details ->> '$.description', ''));
 END;
 -- +goose StatementEnd
 

@@ -69,6 +69,7 @@ var (
 	Calendar = Format{"ics", "text/calendar; charset=utf-8", "Calendar of the closing dates", writeCalendar}
 	CSV      = Format{"csv", "text/csv; charset=utf-8; header=present", "CSV, for spreadsheets", writeCSV}
 	GeoJSON  = Format{"geojson", "application/geo+json", "GeoJSON, for maps", writeGeoJSON}
+	Feature  = Format{"geojson", "application/geo+json", "GeoJSON of one application", writeFeature}
 	NDJSON   = Format{"ndjson", "application/x-ndjson", "NDJSON, for programs", writeNDJSON}
 )
 

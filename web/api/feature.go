@@ -131,9 +131,8 @@ func writeNDJSON(w io.Writer, d *Document) error {
 	return nil
 }
 
-// WriteFeature writes the first application of a document alone, as a GeoJSON
-// feature.
-func WriteFeature(w io.Writer, d *Document) error {
+// writeFeature writes the first application of a document alone, as a GeoJSON feature.
+func writeFeature(w io.Writer, d *Document) error {
 	f, err := d.feature(&d.Applications[0])
 	if err != nil {
 		return err
