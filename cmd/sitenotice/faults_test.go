@@ -318,6 +318,7 @@ func TestAClockThatIsAnHourWrongRepeatsAndLosesNothing(t *testing.T) {
 	for name, wrong := range map[string]time.Duration{"fast": time.Hour, "slow": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			eachWorld(t, func(w *world) {
+				t := w.T
 				w.register("A barn")
 				w.read()
 				w.subscribe("now@example.org", alerts.Immediate)
