@@ -22,9 +22,9 @@ func Hint(err error) string {
 		case codes.SQLITE_FULL:
 			return "the disk is full: free some space and start again; nothing that was stored is harmed"
 		case codes.SQLITE_READONLY, codes.SQLITE_PERM:
-			return "the database cannot be written to: check who owns the data folder"
+			return "the database cannot be written to: check who owns the data folder, and that its disk can be written to"
 		case codes.SQLITE_CANTOPEN:
-			return "the database cannot be opened: check that the data folder exists and who owns it"
+			return "the database cannot be opened: check that the data folder exists, who owns it, and that its disk can be written to"
 		case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
 			return "another program holds the database: wait for it, or stop it, and try again"
 		case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:

@@ -87,6 +87,9 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("migrate: %w", err)
 		}
+		if err := s.refuseNewer(ctx, provider); err != nil {
+			return 0, err
+		}
 		if pending, err := provider.HasPending(ctx); err == nil && !pending {
 			return 0, nil
 		}
@@ -108,11 +111,27 @@ func (s *Store) Migrate(ctx context.Context) (applied int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
+	if err := s.refuseNewer(ctx, provider); err != nil {
+		return 0, err
+	}
 	results, err := provider.Up(ctx)
 	if err != nil {
 		return len(results), fmt.Errorf("bring the database %s up to date: %w", redact(s.dsn), err)
 	}
 	return len(results), nil
+}
+
+// refuseNewer returns an error if the database has a schema that this program does
+// not know: it must not touch it.
+func (s *Store) refuseNewer(ctx context.Context, provider *goose.Provider) error {
+	have, know, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the schema of the database %s: %w", redact(s.dsn), err)
+	}
+	if have > know {
+		return fmt.Errorf("the database %s was made by a newer version of sitenotice (its schema is %d, this program knows %d): start that version again, or restore the backup from before the upgrade; nothing was changed", redact(s.dsn), have, know)
+	}
+	return nil
 }
 
 // lockMigration keeps other processes from migrating the same SQLite file: they

@@ -51,6 +51,7 @@ type commands struct {
 	Endpoints     endpointsCommand     `cmd:"" help:"Webhooks: list, add, ping, confirm, log, recover, test, rotate, pause, resume, remove."`
 	Audit         auditCommand         `cmd:"" help:"Ask the matching question again by brute force and compare."`
 	Migrate       migrateCommand       `cmd:"" help:"Bring the database up to date."`
+	Backup        backupCommand        `cmd:"" help:"Copy a SQLite database and its keys while the service runs."`
 	Version       versionCommand       `cmd:"" help:"Print the version."`
 }
 

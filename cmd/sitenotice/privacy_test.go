@@ -38,6 +38,7 @@ func TestErasureLeavesNoTraceAnywhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachWorld(t, func(w *world) {
+				t := w.T
 				w.register("A barn")
 				w.read()
 				recipient := w.subscribe(who, alerts.Immediate)
@@ -81,6 +82,7 @@ func TestErasureLeavesNoTraceAnywhere(t *testing.T) {
 
 func TestPeopleAreFoundListedAndLetInAgain(t *testing.T) {
 	eachWorld(t, func(w *world) {
+		t := w.T
 		recipient := w.subscribe("jo@example.org", alerts.Daily)
 		out, err := w.run(&subscriptionsList{State: "active", Limit: 100})
 		if err != nil || !strings.Contains(out, "daily") || strings.Contains(out, "jo@") {
