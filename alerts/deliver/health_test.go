@@ -269,6 +269,15 @@ func TestAWebhookOfACaseTakenDownMeanwhileSaysOnlyThat(t *testing.T) {
 		if len(got) != 1 || string(got[0].body) != `{"type":"application.removed","data":{"sequence":1}}` {
 			t.Errorf("sent %q", got)
 		}
+		// One that was redacted since is written from what is left of it.
+		q.exec(`UPDATE application SET hidden = FALSE, redacted_at = $1`, q.now().Add(time.Minute).UnixMilli())
+		if _, err := q.Recover(t.Context(), e.ID, alerts.Recovery{HasSequence: true}, q.now()); err != nil {
+			t.Fatal(err)
+		}
+		q.pass()
+		if got = r.requests(); len(got) != 2 || string(got[1].body) != `{"type":"application.received","data":{"sequence":1}}` {
+			t.Errorf("sent %q", got)
+		}
 	})
 }
 

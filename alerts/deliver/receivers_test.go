@@ -595,6 +595,11 @@ func (a *authority) issue(t testing.TB, host string, ends time.Time) tls.Certifi
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
 }
 
+// tlsConfig is a server's with a valid certificate for loopback.
+func tlsConfig(a *authority, t testing.TB) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{a.issue(t, "127.0.0.1", time.Now().Add(time.Hour))}}
+}
+
 func TestOnlyAValidCertificateWillDo(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	inAnHour := time.Now().Add(time.Hour)

@@ -117,35 +117,44 @@ func (s *Store) claimHooks(ctx context.Context, tx *sql.Tx, sender string, only 
 	return claims, nil
 }
 
-// rewriteHidden replaces what deliveries say of cases that were hidden, or of
-// readings that were taken back, since they were put into words: a program is told
-// so under the same number, a chat room nothing.
+// rewriteHidden puts deliveries into words anew that were written before their case
+// was hidden or redacted, or before a reading was taken back: of a hidden case a
+// program is told, under the same number, that it is gone, and a chat room nothing.
 func (s *Store) rewriteHidden(ctx context.Context, tx *sql.Tx, endpoints []alerts.Endpoint, ids []int64, write alerts.HookWriter) error {
 	type row struct {
-		id, endpoint, sequence int64
-		hidden                 bool
+		id, sequence  int64
+		endpoint      int64
+		hidden, taken bool
 		alerts.Event
 	}
 	rows, err := collect(ctx, tx, func(rows *sql.Rows) (r row, err error) {
-		return r, scanEvent(rows, &r.Event, &r.id, &r.endpoint, &r.sequence, &r.hidden)
-	}, `SELECT `+eventColumns+`, d.id, d.recipient_id, coalesce(d.sequence, 0), a.hidden FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN application a ON a.id = e.application_id
-		WHERE d.id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND (a.hidden AND e.type <> 'removed' OR `+recalled+`)`, list(ids))
+		return r, scanEvent(rows, &r.Event, &r.id, &r.endpoint, &r.sequence, &r.hidden, &r.taken)
+	}, `SELECT `+eventColumns+`, d.id, d.recipient_id, coalesce(d.sequence, 0), a.hidden, `+recalled+` FROM delivery d JOIN event e ON e.seq = d.event_seq JOIN application a ON a.id = e.application_id
+		WHERE d.id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND e.type <> 'removed' AND (a.hidden OR a.redacted_at > d.created_at OR `+recalled+`)`, list(ids))
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		i := slices.IndexFunc(endpoints, func(e alerts.Endpoint) bool { return e.ID == r.endpoint })
-		if endpoints[i].Format.IsChat() {
+		e := &endpoints[slices.IndexFunc(endpoints, func(e alerts.Endpoint) bool { return e.ID == r.endpoint })]
+		gone := r.hidden || r.taken
+		if gone && e.Format.IsChat() {
 			if _, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'cancelled', text = '', error = 'the case was taken down' WHERE id = $1`, r.id); err != nil {
 				return err
 			}
 			continue
 		}
-		r.Type = alerts.EventRecalled
-		if r.hidden {
+		n := alerts.HookNews{Endpoint: e, Event: &r.Event, Sequence: r.sequence, Bare: gone}
+		switch {
+		case r.hidden:
 			r.Type = alerts.EventRemoved
+		case r.taken:
+			r.Type = alerts.EventRecalled
+		default:
+			if err := s.whoseNews(ctx, tx, r.id, &n); err != nil {
+				return err
+			}
 		}
-		body, err := write(alerts.HookNews{Endpoint: &endpoints[i], Event: &r.Event, Sequence: r.sequence, Bare: true})
+		body, err := write(n)
 		if err != nil {
 			return fmt.Errorf("write the webhook of event %d anew: %w", r.Seq, err)
 		}
@@ -154,6 +163,19 @@ func (s *Store) rewriteHidden(ctx context.Context, tx *sql.Tx, endpoints []alert
 		}
 	}
 	return nil
+}
+
+// whoseNews adds to news which of the endpoint's areas a delivery concerns.
+func (s *Store) whoseNews(ctx context.Context, tx *sql.Tx, delivery int64, n *alerts.HookNews) error {
+	_, err := collect(ctx, tx, func(rows *sql.Rows) (_ int, err error) {
+		var sub int64
+		var correction bool
+		if err = rows.Scan(&sub, &correction); err == nil {
+			n.Subscriptions, n.InArea = append(n.Subscriptions, sub), n.InArea || !correction
+		}
+		return 0, err
+	}, `SELECT DISTINCT v.subscription_id, m.correction FROM match m JOIN subscription_version v ON v.id = m.version_id WHERE m.delivery_id = $1 ORDER BY v.subscription_id`, delivery)
+	return err
 }
 
 // RecordHooks records what came of webhooks, and gives back the endpoints in done
