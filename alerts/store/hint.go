@@ -61,6 +61,6 @@ func Away(err error) bool {
 		return pg.Code[:2] == "57"
 	}
 	var connect *pgconn.ConnectError
-	var network net.Error
+	var network *net.OpError // not net.Error, which faults of the disk are too
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sqldriver.ErrBadConn)
 }

@@ -283,7 +283,7 @@ func TestAFullDiskHarmsNothing(t *testing.T) {
 		t.Skip("only root can make a small disk")
 	}
 	disk := t.TempDir()
-	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=1200k"); err != nil {
+	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=4m"); err != nil {
 		t.Fatalf("make a small disk: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(disk, 0) })

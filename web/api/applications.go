@@ -129,7 +129,7 @@ func (a *API) application(w http.ResponseWriter, r *http.Request, _ caller) erro
 	}
 	if geoJSON {
 		var b strings.Builder
-		if err := WriteFeature(&b, &Document{Base: a.BaseURL, Applications: []alerts.Application{app}, Authorities: names}); err != nil {
+		if err := writeFeature(&b, &Document{Base: a.BaseURL, Applications: []alerts.Application{app}, Authorities: names}); err != nil {
 			return err
 		}
 		w.Header().Set("Content-Type", GeoJSON.MIME)
