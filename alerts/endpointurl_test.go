@@ -110,6 +110,11 @@ func TestAnAddressIsStoredInOneForm(t *testing.T) {
 			t.Errorf("%q becomes %q when it is checked again (%v)", got, again, err)
 		}
 	}
+	for _, odd := range []string{"https://user:secret@hooks.example.org/", "https://hooks.example.org:/", "https://hooks.example.org:65536/", "https://1.2.3/", "https://db.corp/", "https://a_b/"} {
+		if got, err := (URLPolicy{}).Check(odd); err == nil {
+			t.Errorf("%q is stored as %q", odd, got)
+		}
+	}
 	if _, err := (URLPolicy{}).Check("https://hooks.example.org/" + strings.Repeat("a", MaxEndpointURL)); err == nil {
 		t.Error("an address of more than 2,048 characters is accepted")
 	}

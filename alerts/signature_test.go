@@ -70,6 +70,20 @@ func TestTheReferenceLibraryAcceptsOurSignatures(t *testing.T) {
 
 func itoa(n int64) string { b, _ := json.Marshal(n); return string(b) }
 
+func TestATimeIsPlainDigits(t *testing.T) {
+	secret, at := NewHookSecret(), time.Unix(1614265330, 0)
+	for _, stamp := range []string{"+1614265330", "01614265330", " 1614265330", "1614265330.0", "1.61426533e9", "-1614265330", ""} {
+		key, err := hookKey(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature := "v1," + base64.StdEncoding.EncodeToString(hookMAC(key, "evt_1", stamp, nil))
+		if VerifyHook(secret, "evt_1", stamp, signature, nil, at) == nil {
+			t.Errorf("the time %q is accepted", stamp)
+		}
+	}
+}
+
 func TestAnyChangeBreaksASignature(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		secret := NewHookSecret()
