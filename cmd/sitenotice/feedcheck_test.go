@@ -103,12 +103,14 @@ func (c *council) count(query string, args ...any) (n int) {
 }
 
 // follow has somebody follow the village.
-func (c *council) follow(address string) {
+func (c *council) follow(address string) { c.followAs(address, alerts.Immediate) }
+
+func (c *council) followAs(address string, cadence alerts.Cadence) {
 	c.Helper()
 	many := alerts.Limits{SignUpsPerClientHour: 1e6, ConfirmationsPerDay: 1e6, ConfirmationsPerMonth: 1e6}
 	area := alerts.Area{Kind: alerts.AreaCircle, Centre: geo.Point{Lon: -0.1425, Lat: 51.5397}, Radius: 500, Label: "home"}
 	secret := ""
-	err := c.service.store.Subscribe(c.Context(), alerts.SignUp{Address: address, Area: area, Cadence: alerts.Immediate, Client: "test"}, c.service.keys.AddressKeys(address), many, time.Now(),
+	err := c.service.store.Subscribe(c.Context(), alerts.SignUp{Address: address, Area: area, Cadence: cadence, Client: "test"}, c.service.keys.AddressKeys(address), many, time.Now(),
 		func(l alerts.Letter) (alerts.Delivery, error) {
 			secret = l.Secret
 			return alerts.Delivery{MessageID: alerts.NewSecret() + "@test", Subject: "confirm", Text: "confirm"}, nil
