@@ -116,13 +116,14 @@ type CharacterUse struct {
 
 // Name shows the character, if it can be shown, and its number.
 func (u CharacterUse) Name() string {
-	for _, c := range u.Character {
-		if unicode.IsPrint(c) {
-			return fmt.Sprintf("%c U+%04X", c, c)
-		}
-		return fmt.Sprintf("U+%04X", c)
+	if u.Character == "" {
+		return ""
 	}
-	return ""
+	c := []rune(u.Character)[0]
+	if unicode.IsPrint(c) {
+		return fmt.Sprintf("%c U+%04X", c, c)
+	}
+	return fmt.Sprintf("U+%04X", c)
 }
 
 // Unmapped lists the codes that the declaration does not know.

@@ -1,3 +1,5 @@
+//lint:file-ignore ST1005 errors here are sentences for the person who drew the outline
+
 package alerts
 
 import (

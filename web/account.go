@@ -50,10 +50,8 @@ func (s *Server) signed(h signedIn) handler {
 // A scopeOf says for which scope somebody needs a role to use an address.
 type scopeOf func(r *http.Request) alerts.Scope
 
-// The scopes that addresses name.
-func asOperator(*http.Request) alerts.Scope { return alerts.ScopeOperator }
-func ofFeed(r *http.Request) alerts.Scope   { return alerts.FeedScope(variable(r, "feed")) }
-func ofGroup(r *http.Request) alerts.Scope  { return alerts.Scope("group:" + variable(r, "group")) }
+// The scope that addresses name.
+func ofGroup(r *http.Request) alerts.Scope { return alerts.Scope("group:" + variable(r, "group")) }
 
 // needs lets in who has the role, or a mightier one, in the scope that the address
 // names. To anybody else there is no such page.

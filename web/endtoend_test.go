@@ -307,14 +307,7 @@ func TestAGroupSetsUpAWebhookWithTheInterface(t *testing.T) {
 		s.live("2026/0001/P", alerts.EventAmended)
 		s.live("2026/0002/P", alerts.EventCommittee)
 		s.work()
-		var log struct {
-			Deliveries []struct {
-				ID, State string
-				Sequence  int64
-				Attempts  int
-			}
-		}
-		log = got[struct {
+		log := got[struct {
 			Deliveries []struct {
 				ID, State string
 				Sequence  int64

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -202,9 +201,4 @@ func paths(centre geo.Point, rings [][]geo.Point, scale float64) (out []string) 
 		out = append(out, path.String()+"Z")
 	}
 	return out
-}
-
-// addressOf is a path of a why link, for redirects after a form.
-func addressOf(token, done string) string {
-	return "/why/" + url.PathEscape(token) + "?" + url.Values{"done": {done}}.Encode()
 }

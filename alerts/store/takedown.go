@@ -45,7 +45,8 @@ func (s *Store) Redact(ctx context.Context, ref alerts.Ref, r alerts.Redaction, 
 		err = s.redactMails(ctx, id, now, &done)
 	}
 	if err == nil {
-		err = s.scrub(ctx)
+		// Words that are gone stay in the file of the index until its parts are merged.
+		err = errors.Join(s.tidySearch(ctx), s.scrub(ctx))
 	}
 	if err != nil {
 		return done, fmt.Errorf("redact %s %s: %w", ref.Authority, ref.Number, err)

@@ -21,9 +21,6 @@ type caller struct {
 	key   string       // by which requests are counted
 }
 
-// known reports whether the caller has shown a token.
-func (c caller) known() bool { return c.token.ID != 0 }
-
 // A resource answers a request or returns why it cannot; [API.fail] says it.
 type resource func(w http.ResponseWriter, r *http.Request, c caller) error
 

@@ -49,13 +49,13 @@ func start() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	watched = c
+	watched = append(watched, c)
 	return c.DSN, nil
 }
 
 // watched keeps open the pipe whose closing tells the watcher that this process is
 // gone.
-var watched *Cluster
+var watched []*Cluster
 
 // NewCluster starts a server that a test may stop, restart and pause; it is removed
 // when the test ends.
