@@ -3,7 +3,6 @@ package compose
 import (
 	"image"
 	"image/color"
-	"image/png"
 	"math"
 	"sync"
 
@@ -21,8 +20,8 @@ import (
 // The size of a picture in pixels. It is shown at most so wide, and narrower on
 // telephones.
 const (
-	pictureWidth  = 600
-	pictureHeight = 270
+	pictureWidth  = 560
+	pictureHeight = 224
 	pictureMargin = 30
 )
 
@@ -78,21 +77,14 @@ type canvas struct {
 	perLat float64
 }
 
-// pngEncoder takes the quickest way: a smaller file would cost more time than the
-// whole rest of a mail.
-var pngEncoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &encoderPool{}}
-
-type encoderPool struct{ sync.Pool }
-
-func (p *encoderPool) Get() *png.EncoderBuffer {
-	b, _ := p.Pool.Get().(*png.EncoderBuffer)
-	return b
-}
-
-func (p *encoderPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
+// sheets are kept for the next picture.
+var sheets = sync.Pool{New: func() any {
+	return image.NewPaletted(image.Rect(0, 0, pictureWidth, pictureHeight), colours)
+}}
 
 func newCanvas(box geo.Box) *canvas {
-	c := &canvas{Paletted: image.NewPaletted(image.Rect(0, 0, pictureWidth, pictureHeight), colours)}
+	c := &canvas{Paletted: sheets.Get().(*image.Paletted)}
+	clear(c.Pix) // to paper
 	c.centre = geo.Point{Lon: (box.MinLon + box.MaxLon) / 2, Lat: (box.MinLat + box.MaxLat) / 2}
 	c.perLon = geo.Distance(geo.Point{Lon: c.centre.Lon - .005, Lat: c.centre.Lat}, geo.Point{Lon: c.centre.Lon + .005, Lat: c.centre.Lat}) * 100
 	c.perLat = geo.Distance(geo.Point{Lon: c.centre.Lon, Lat: c.centre.Lat - .005}, geo.Point{Lon: c.centre.Lon, Lat: c.centre.Lat + .005}) * 100
@@ -129,8 +121,13 @@ func (c *canvas) put(x, y int, covered float64, r ramp) {
 // span fills a row from one side to the other.
 func (c *canvas) span(row int, from, to float64, colour uint8) {
 	a, b := max(int(math.Round(from)), 0), min(int(math.Round(to)), pictureWidth)
-	for x := a; x < b; x++ {
-		c.Pix[row*c.Stride+x] = colour
+	if a >= b {
+		return
+	}
+	line := c.Pix[row*c.Stride+a : row*c.Stride+b]
+	line[0] = colour
+	for done := 1; done < len(line); done *= 2 {
+		copy(line[done:], line[:done])
 	}
 }
 

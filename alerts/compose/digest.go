@@ -322,6 +322,9 @@ func (w *writer) around(p geo.Point, radius float64) string {
 func (w *writer) site(r ranked, area alerts.Area, number int, recipient int64) site {
 	first := r.cases[0].Details
 	s := site{Number: number, Title: alerts.Line(first.Address, 160), Where: where(area, first.Site), place: first.Site, elsewhere: r.cases[0].Correction}
+	if isTakenDown(r.cases[0]) {
+		s.Title, s.Where = "", ""
+	}
 	if s.Title == "" {
 		s.Title = "Application " + alerts.Line(first.Reference, 60)
 	}
@@ -335,7 +338,9 @@ func (w *writer) site(r ranked, area alerts.Area, number int, recipient int64) s
 	var past []alerts.PastCase
 	for _, n := range r.cases {
 		c := w.card(n, area)
-		c.Mute = w.BaseURL + "/mute/" + w.Keys.Sign("mute", alerts.MuteSubject(recipient, n.ApplicationID))
+		if !n.Correction {
+			c.Mute = w.BaseURL + "/mute/" + w.Keys.Sign("mute", alerts.MuteSubject(recipient, n.ApplicationID))
+		}
 		if r.reminder {
 			c.Tags = []string{"Reminder"}
 			c.Notes = []string{"We told you of this before. It is not decided yet."}
@@ -360,6 +365,11 @@ const soonDays = 7
 
 func (w *writer) card(n alerts.CaseNews, area alerts.Area) card {
 	d := n.Details
+	if isTakenDown(n) {
+		reference := alerts.Line(d.Reference, 60)
+		return card{Tags: tags(n), Title: "Application " + reference, Reference: reference, Authority: w.authority(n.Authority), Notes: w.notes(n, area),
+			Page: w.BaseURL + "/authorities/" + url.PathEscape(n.Authority)}
+	}
 	c := card{
 		Tags:        tags(n),
 		Title:       alerts.Line(d.Address, 160),

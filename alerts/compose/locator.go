@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -17,10 +16,11 @@ import (
 // here, not fetched, so that nobody learns who opens a mail and no map server has to
 // answer thousands of them. Sixteen colours keep it at a few kilobytes.
 
-// How many pictures a mail has and how many sites one shows. With more areas than
-// that a mail is a list, and with more sites a picture would be all numbers.
+// How many pictures a mail has, and how many sites one shows. One, of the area with
+// the most pressing news, is calmer than several, and drawing costs about as much as
+// writing all of the mail. With more sites than that a picture would be all numbers.
 const (
-	maxPictures = 3
+	maxPictures = 1
 	maxMarks    = 20
 )
 
@@ -80,11 +80,15 @@ func (l *locator) draw() ([]byte, error) {
 		box = l.around(box)
 	}
 	c := newCanvas(box)
+	defer sheets.Put(c.Paletted)
 	if err := c.ground(&l.Area); err != nil {
 		return nil, err
 	}
-	for i, m := range l.Marks {
-		c.shape(m.Site, shapes[i])
+	for _, m := range l.Marks { // first, for they would cover what is known better
+		c.rough(m.Site)
+	}
+	for _, g := range shapes {
+		c.outlines(g)
 	}
 	if l.hasHome() {
 		c.home(l.Area.Centre)
@@ -92,9 +96,7 @@ func (l *locator) draw() ([]byte, error) {
 	c.badges(l.Marks)
 	c.north()
 	c.scaleBar()
-	var b bytes.Buffer
-	err := pngEncoder.Encode(&b, c.Paletted)
-	return b.Bytes(), err
+	return encodePNG(c.Paletted), nil
 }
 
 // around is the box to show of a circle, so that the subscriber's place is in the
@@ -145,8 +147,8 @@ func (c *canvas) ground(a *alerts.Area) error {
 			c.outline(c.ring(r), 1.6, ringRamp)
 		}
 	default:
-		for i := range c.Pix {
-			c.Pix[i] = within
+		for row := range pictureHeight {
+			c.span(row, 0, pictureWidth, within)
 		}
 	}
 	return nil
@@ -160,20 +162,22 @@ func (c *canvas) ring(flat []float64) []float64 {
 	return out
 }
 
-// shape draws the outline of a site, or around a rough position how rough it is.
-func (c *canvas) shape(s alerts.Site, g geom.T) {
-	if rings := ringsOf(g); len(rings) > 0 {
-		for _, r := range rings {
-			c.fill(c.ring(r), wash)
-		}
-		for _, r := range rings {
-			c.outline(c.ring(r), 2, siteRamp)
-		}
-		return
-	}
-	if s.Uncertainty >= alerts.Rough {
+// rough draws around a rough position how rough it is.
+func (c *canvas) rough(s alerts.Site) {
+	if len(s.Shape) == 0 && s.Uncertainty >= alerts.Rough {
 		x, y := c.at(s.Point())
 		c.disc(x, y, s.Uncertainty*c.scale, ramp{0xff, faded, faded})
+	}
+}
+
+// outlines draws the outline of a site, if it has one.
+func (c *canvas) outlines(g geom.T) {
+	rings := ringsOf(g)
+	for _, r := range rings {
+		c.fill(c.ring(r), wash)
+	}
+	for _, r := range rings {
+		c.outline(c.ring(r), 2, siteRamp)
 	}
 }
 
@@ -239,6 +243,9 @@ func (c *canvas) badges(marks []mark) {
 			c.line(px, py, x, y, 1.6, siteRamp)
 			c.disc(px, py, 3, siteRamp)
 		}
+	}
+	for i, m := range marks { // above all lines
+		x, y := taken[i].x, taken[i].y
 		c.disc(x, y, badgeRadius+1.4, ramp{0xff, white, white})
 		c.disc(x, y, badgeRadius, siteRamp)
 		number := strconv.Itoa(m.Number)

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/twpayne/go-geom"
 	"golang.org/x/net/html"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -85,6 +86,67 @@ func sampleBulletin() alerts.Bulletin {
 	return b
 }
 
+// reminderBulletin reminds of one case.
+func reminderBulletin() alerts.Bulletin {
+	b := sampleBulletin()
+	n := b.Cases[0]
+	d := *n.Details
+	d.CommentsUntil, n.Events = "2026-11-26", nil
+	n.Details = &d
+	b.Cases, b.Reminders, b.Subscriptions = nil, []alerts.CaseNews{n}, b.Subscriptions[:1]
+	return b
+}
+
+// togetherBulletin has two cases on one site with a past, drawn as an outline.
+func togetherBulletin() alerts.Bulletin {
+	b := sampleBulletin()
+	b.Subscriptions = b.Subscriptions[:1]
+	full := b.Cases[0]
+	d := *full.Details
+	flat := []float64{-.1410, 51.5399, -.1402, 51.5399, -.1402, 51.5403, -.1410, 51.5403, -.1410, 51.5399}
+	shape, err := geo.EncodeWKB(geom.NewPolygonFlat(geom.XY, flat, []int{len(flat)}))
+	if err != nil {
+		panic(err)
+	}
+	d.Site = alerts.Site{Lon: -.1406, Lat: 51.5401, Shape: shape, Method: alerts.MethodBoundary}
+	d.Kind, d.Description = alerts.KindFull, "Conversion of the brewery to 18 flats with a roof terrace"
+	was := d
+	was.Description = "Conversion of the brewery to 12 flats"
+	full.Details = &d
+	full.Events = []*alerts.Event{{Seq: 1, ApplicationID: 1, Authority: "camden", Type: alerts.EventAmended, Before: &was, After: d}}
+	full.Past = []alerts.PastCase{{ID: 90, Ending: alerts.EndingRefused}, {ID: 91, Ending: alerts.EndingRefused}, {ID: 92, Ending: alerts.EndingApproved}, {ID: 6, Ending: alerts.EndingOpen}}
+	listed := d
+	listed.Reference, listed.Kind, listed.Description = "2026/1043/L", alerts.KindListed, "Internal alterations"
+	second := full
+	second.ApplicationID, second.Details = 6, &listed
+	second.Events = []*alerts.Event{{Seq: 2, ApplicationID: 6, Authority: "camden", Type: alerts.EventReceived, After: listed}}
+	b.Cases = []alerts.CaseNews{full, second}
+	return b
+}
+
+// correcting has one case of which something that was told is put right, or that
+// reaches somebody who had been missed.
+func correcting(t alerts.EventType, correction bool) alerts.Bulletin {
+	b := sampleBulletin()
+	b.Subscriptions = b.Subscriptions[:1]
+	n := b.Cases[0]
+	was, is := *n.Details, *n.Details
+	switch t {
+	case alerts.EventLocated:
+		was.Site.Lat += .03
+		if correction {
+			was.Site, is.Site = is.Site, was.Site
+		}
+	case alerts.EventCorrected:
+		was.Decision, was.Decided, was.Status = alerts.DecisionApproved, "2026-11-18", alerts.StatusDecided
+		is.Decision, is.Decided, is.Status = alerts.DecisionRefused, "2026-11-18", alerts.StatusDecided
+	}
+	n.Details, n.Correction = &is, correction
+	n.Events = []*alerts.Event{{Seq: 1, ApplicationID: 1, Authority: "camden", Type: t, At: now.Add(-time.Hour).UnixMilli(), Before: &was, After: is}}
+	b.Cases = []alerts.CaseNews{n}
+	return b
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -119,7 +181,25 @@ func TestMailsReadAsTheyShould(t *testing.T) {
 	one := sampleBulletin()
 	one.Cases, one.Subscriptions, one.Cadence = one.Cases[:1], one.Subscriptions[:1], alerts.Immediate
 	one.Subscriptions[0].Current.Cadence = alerts.Immediate
+	w.authorities["york"] = alerts.Coverage{Authority: alerts.Authority{Slug: "york", Name: "City of York Council", Website: "https://www.york.gov.uk"}}
+	outage := alerts.Outage{ID: 1, Authority: "camden", LastRead: now.AddDate(0, 0, -5).UnixMilli(), EndedAt: now.Add(-20 * time.Minute).UnixMilli(), Subscriptions: []int64{1}}
+	recovered := one
+	recovered.Recovered = []alerts.Outage{outage}
+	silent := recovered
+	silent.Cases = nil
 	for name, d := range map[string]alerts.Delivery{
+		"together":  mail(w.bulletin(togetherBulletin())),
+		"reminder":  mail(w.bulletin(reminderBulletin())),
+		"recovered": mail(w.bulletin(recovered)),
+		"silent":    mail(w.bulletin(silent)),
+		"located":   mail(w.bulletin(correcting(alerts.EventLocated, false))),
+		"elsewhere": mail(w.bulletin(correcting(alerts.EventLocated, true))),
+		"corrected": mail(w.bulletin(correcting(alerts.EventCorrected, false))),
+		"removed":   mail(w.bulletin(correcting(alerts.EventRemoved, true))),
+		"recalled":  mail(w.bulletin(correcting(alerts.EventRecalled, true))),
+		"outage":    mail(w.outage(alerts.Recipient{ID: 7}, []alerts.Outage{outage, {ID: 2, Authority: "york"}}, sampleBulletin().Subscriptions)),
+		"quiet": mail(w.quiet(alerts.QuietMonth{Recipient: alerts.Recipient{ID: 7}, Subscriptions: sampleBulletin().Subscriptions[:1], Month: "2026-10",
+			Councils: []alerts.QuietCouncil{{Coverage: w.authorities["camden"], Readings: alerts.Readings{Checks: 31, Failed: 1}, Received: 204}}})),
 		"digest": mail(w.bulletin(sampleBulletin())),
 		"one":    mail(w.bulletin(one)),
 		"confirm": mail(w.Confirm(Confirmation{Area: area, Cadence: alerts.Daily, Coverage: []alerts.Coverage{read, unread},
@@ -190,7 +270,7 @@ func checkHTML(t *testing.T, source string, hosts []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := append([]string{"https://alerts.example.org", "https://planning.camden.example/", "mailto:operator@example.org"}, hosts...)
+	allowed := append([]string{"https://alerts.example.org", "https://planning.camden.example/", "mailto:operator@example.org", "https://www.york.gov.uk"}, hosts...)
 	for n := range root.Descendants() {
 		if n.Type != html.ElementNode {
 			continue

@@ -103,6 +103,12 @@ func changeWords(c alerts.FieldChange, was, is string) string {
 	return was + " → " + is
 }
 
+// isTakenDown reports whether the news is that nothing may be shown of a case any
+// more. Then nothing is, not even what we had told before.
+func isTakenDown(n alerts.CaseNews) bool {
+	return n.Correction && len(n.Events) > 0 && n.Events[len(n.Events)-1].Type == alerts.EventRemoved
+}
+
 // notes are what else a reader has to know.
 func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 	if len(n.Events) == 0 {
@@ -110,7 +116,7 @@ func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 	}
 	last := n.Events[len(n.Events)-1]
 	switch {
-	case n.Correction && last.Type == alerts.EventRemoved:
+	case isTakenDown(n):
 		return []string{"We told you of this application. It has been taken down since, and we show no more of it."}
 	case n.Correction && last.Type == alerts.EventRecalled:
 		return []string{"We told you of this application, but the file in which we read it was a mistake. This is how it stands without that file."}
@@ -190,7 +196,12 @@ func tag(e *alerts.Event) string {
 			return "Appeal " + strings.ToLower(alerts.AppealLabel(e.After.AppealDecision))
 		}
 	case alerts.EventLocated:
+		if e.Before != nil && e.Before.Site.Located() {
+			return "Position corrected"
+		}
 		return "Position now known"
+	case alerts.EventRecalled:
+		return "Taken back"
 	case alerts.EventCorrected:
 		return "Corrected"
 	}
@@ -260,6 +271,9 @@ func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 	var points []string
 	for _, r := range news[:min(len(news), 4)] {
 		point := gist(r.cases[0], len(points) == 0)
+		if r.cases[0].Correction {
+			point += " (correction)"
+		}
 		if !slices.Contains(points, point) {
 			points = append(points, point)
 		}
@@ -269,6 +283,9 @@ func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 
 // gist is what a case is about in a subject, with its street or without.
 func gist(n alerts.CaseNews, street bool) string {
+	if isTakenDown(n) {
+		return "application " + alerts.Line(n.Details.Reference, 30)
+	}
 	g := alerts.Gist(n.Details)
 	if at := alerts.StreetWords(n.Details.Address); street && at != "" {
 		g += " at " + at
@@ -276,7 +293,7 @@ func gist(n alerts.CaseNews, street bool) string {
 		g = "application " + alerts.Line(n.Details.Reference, 30)
 	}
 	if n.Correction {
-		return g + " (correction)"
+		return g
 	}
 	switch alerts.EndingOf(n.Details) {
 	case alerts.EndingRefused:

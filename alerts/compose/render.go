@@ -167,7 +167,11 @@ func (c *card) text(p *page) {
 	if c.CommentWays != "" {
 		p.put(in, in, c.CommentWays)
 	}
-	p.put(in, in, c.State+". Reference "+c.Reference+", "+c.Authority)
+	state := ""
+	if c.State != "" {
+		state = c.State + ". "
+	}
+	p.put(in, in, state+"Reference "+c.Reference+", "+c.Authority)
 	for _, l := range c.links() {
 		p.put(in, in+"  ", l.Words+": "+l.URL)
 	}
@@ -192,7 +196,9 @@ func (c card) links() (out []cardLink) {
 	}
 	add("Add the date to your calendar", c.Calendar, false)
 	add("The council’s page ("+c.CouncilHost+")", c.Council, false)
-	add("History", c.Page, false)
+	if c.State != "" { // nothing is left to see of one that was taken down
+		add("History", c.Page, false)
+	}
 	add("No more of this", c.Mute, false)
 	return out
 }

@@ -62,7 +62,7 @@ func (w *writer) outage(to alerts.Recipient, outages []alerts.Outage, subs []ale
 	l := letter{
 		Title: "We cannot read your council at the moment",
 		Lead:  []string{"We have not been able to read these planning registers, so hearing nothing from us does not mean that nothing is happening:"},
-		After: []string{"We keep trying, and whoever can mend it has been told. You get one mail when it works again, with everything that came in the meantime.",
+		After: []string{"We keep trying. You get one mail when it works again, with everything that came in the meantime.",
 			"Until then look at the council’s own site for new applications and their closing dates."},
 		Button: "How each council is read",
 		Link:   w.BaseURL + "/reliability",
@@ -89,8 +89,8 @@ func (w *writer) quiet(q alerts.QuietMonth) (alerts.Delivery, error) {
 	month := q.Month.Long()
 	l := letter{
 		Subject: "Nothing new " + nearWords(q.Subscriptions) + " in " + month,
-		Lead:    []string{"There was nothing for us to send you in " + month + ". That is not because we did not look:"},
-		After:   []string{"Nothing of that was in your area, or of the kinds that you asked for. Your alerts go on as before."},
+		Lead:    []string{"There was nothing for us to send you in " + month + ". We did look:"},
+		After:   []string{"Your alerts go on as before."},
 	}
 	for _, c := range q.Councils {
 		item := c.Name + ": " + alerts.Plural(c.Checks, "check", "checks") + failedWords(c.Readings) + "; "
