@@ -170,7 +170,7 @@ func TestAGroupSetsUpAWebhookWithThePages(t *testing.T) {
 			p.Expect("Friends of Lamplighter Street", "The group has been made", "Add an area")
 			look("areas-empty")
 			p.Click("An outline of your own")
-			p.Fill("The outline", outline)
+			p.Fill("Corners of the area", "51.535, -0.15\n51.535, -0.135\n51.545, -0.135\n51.545, -0.15")
 			p.Fill("Name of this area", "the old town")
 			p.Click("Add this area")
 			p.Expect("The area has been added", "the old town")

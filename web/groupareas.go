@@ -44,7 +44,11 @@ type areasPage struct {
 	Areas    []groupArea
 	Form     areaForm
 	Councils []alerts.Coverage
+	Map      *mapView // nil where nothing can be drawn
 }
+
+// Mapped reports whether the page has a map to draw on.
+func (p areasPage) Mapped() bool { return p.Map != nil }
 
 // A groupArea is an area as its page shows it.
 type groupArea struct {
@@ -86,6 +90,16 @@ func (s *Server) renderAreas(w http.ResponseWriter, r *http.Request, status int,
 		if c.Covered() {
 			page.Councils = append(page.Councils, c)
 		}
+	}
+	if p.CanChange() && hasMap() {
+		at := wishForm{Area: alerts.AreaPolygon, Outline: form.Outline, Radius: 1000}
+		if len(areas) > 0 { // people draw near what they watch already
+			at.At.Centre, at.Found = areas[len(areas)-1].Area.Centre, areas[len(areas)-1].Area.Centre != geo.Point{}
+		}
+		if page.Map, err = s.mapOf(r.Context(), &at); err != nil {
+			return err
+		}
+		page.Map.Whole = true
 	}
 	title := "Areas: " + p.Group.Name
 	if len(form.Problems) > 0 {
@@ -139,6 +153,9 @@ func (s *Server) readArea(ctx context.Context, form *areaForm, v url.Values) (ar
 		}
 		form.Problems = append(form.Problems, invalid)
 		return area, nil
+	}
+	if strings.TrimSpace(form.Outline) != "" && !place.Asked() && form.Council == "" {
+		form.Extent = "outline" // drawing one says so
 	}
 	switch form.Extent {
 	case "circle":

@@ -81,7 +81,7 @@ func (p groupPage) Sections() []section {
 	return groupSections[:len(groupSections)-1] // the settings come last
 }
 
-var groupSections = []section{{"", "Overview"}, {"cases", "Cases"}, {"meetings", "Meetings"}, {"areas", "Areas"}, {"members", "Members"}, {"endpoints", "Webhooks"}, {"tokens", "Access for programs"}, {"settings", "Settings"}}
+var groupSections = []section{{"", "Overview"}, {"cases", "Cases"}, {"meetings", "Meetings"}, {"areas", "Areas"}, {"members", "Members"}, {"endpoints", "Webhooks"}, {"share", "Website"}, {"tokens", "Access for programs"}, {"settings", "Settings"}}
 
 // groupDone is what a page says after a change; the code comes in the address, so
 // anything else says nothing.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -95,6 +96,9 @@ func (s *Server) addToken(w http.ResponseWriter, r *http.Request, a alerts.Accou
 		_, err := s.Store.AddToken(r.Context(), alerts.Token{GroupID: p.Group.ID, AccountID: a.ID, Name: checked.Name, Scopes: checked.Scopes, ExpiresAt: ends}, secret, s.Now())
 		if err == nil {
 			page.Fresh = secret
+			if checked.Scopes[0] == alerts.TokenFeeds {
+				page.Feeds = []string{s.BaseURL + fmt.Sprintf(newsPath, secret), s.BaseURL + fmt.Sprintf(closingPath, secret)}
+			}
 			page.Wish = alerts.TokenWish{Days: 365, Scopes: []alerts.TokenScope{alerts.TokenRead}}
 			return s.renderTokens(w, r, http.StatusCreated, page)
 		}

@@ -20,6 +20,7 @@ type mapView struct {
 	Boundary json.RawMessage `json:"boundary,omitempty"`
 	Tiles    string          `json:"tiles"`
 	Credit   string          `json:"credit"`
+	Whole    bool            `json:"-"` // nothing can be left out of the area
 }
 
 type mapPoint struct {

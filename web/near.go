@@ -233,6 +233,7 @@ type sketch struct {
 	Outline []string // SVG paths of site boundaries
 	Home    bool     // the middle is where the reader lives
 	Pin     bool     // the middle is the site
+	Plain   bool     // the area is no circle around the middle
 	ScaleM  float64  // length of the scale bar
 	Scale   float64  // in the picture's units
 }

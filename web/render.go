@@ -198,7 +198,7 @@ type frame struct {
 }
 
 // private are the pages that are one person's own, or whose address is secret.
-var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/told/", "/why/", "/mute/", "/move/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/admin", "/feeds/check/"}
+var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/told/", "/why/", "/mute/", "/move/", "/dev/", "/subscriptions", "/links", "/sign-in", "/account", "/groups", "/invitations", "/embed/", "/f/", "/admin", "/feeds/check/"}
 
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.

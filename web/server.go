@@ -273,6 +273,11 @@ func (s *Server) Handler() http.Handler {
 	get("/groups/{group:[0-9]+}/settings", s.needs(owner, ofGroup, s.groupSettings))
 	post("/groups/{group:[0-9]+}/settings", s.needs(owner, ofGroup, s.changeGroup))
 	post("/groups/{group:[0-9]+}/remove", s.needs(owner, ofGroup, s.removeGroup))
+	get("/groups/{group:[0-9]+}/share", s.needs(viewer, ofGroup, s.groupShare))
+	get("/embed/{key}/list", s.embedList)
+	get("/embed/{key}/map", s.embedMap)
+	get("/f/{token}/news.atom", s.privateFeed(api.Atom))
+	get("/f/{token}/closing.ics", s.privateFeed(api.Calendar))
 	get("/invitations/{secret}", s.showInvitation)
 	post("/invitations/{secret}", s.accept)
 	if s.MailEvents != nil {
