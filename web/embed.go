@@ -125,15 +125,7 @@ func areaMap(a alerts.Area, apps []alerts.Application) (*sketch, error) {
 	}
 	k := areaSketch(centre, max(1.05*reach, 200), a.Label, apps)
 	k.Home, k.Plain = false, true
-	scale := sketchCircle / max(1.05*reach, 200)
-	for _, ring := range rings {
-		var path strings.Builder
-		for i, p := range ring {
-			x, y := project(centre, p, scale)
-			fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[min(i, 1)], x, y)
-		}
-		k.Bounds = append(k.Bounds, path.String()+"Z")
-	}
+	k.Bounds = paths(centre, rings, sketchCircle/max(1.05*reach, 200))
 	return &k, nil
 }
 
