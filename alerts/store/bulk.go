@@ -8,7 +8,7 @@ import (
 )
 
 // rowsPerInsert keeps a statement well below both engines' limits on parameters.
-const rowsPerInsert = 100
+const rowsPerInsert = 500
 
 // insert adds many rows by few statements. conflict is what follows the values,
 // for example ON CONFLICT DO NOTHING.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -173,8 +175,15 @@ type feedImport struct {
 	Silent   bool   `help:"Tell nobody, as of a backfill. A feed's first reading is silent anyway."`
 }
 
+// importHeap is how much memory an import has for itself, beside what the database
+// takes. It is a limit for the collector of garbage, which works harder near it.
+const importHeap = 96 << 20
+
 // Run reads the file into the feed.
 func (c *feedImport) Run(ctx context.Context, cfg *Config, std streams) error {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // unless GOMEMLIMIT says otherwise
+		debug.SetMemoryLimit(importHeap)
+	}
 	s, err := newService(ctx, cfg, cfg.log(std.err), nil)
 	if err != nil {
 		return err
