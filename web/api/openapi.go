@@ -169,10 +169,11 @@ func (d *document) operation(path, method string, o *operation) Operation {
 	return out
 }
 
-// paragraphs splits a text at its empty lines and joins the lines of each.
+// paragraphs splits a text at its empty lines and joins the lines of each, without the
+// marks around names.
 func paragraphs(text string) (out []string) {
 	for part := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
-		if part = strings.Join(strings.Fields(part), " "); part != "" {
+		if part = strings.Join(strings.Fields(strings.ReplaceAll(part, "`", "")), " "); part != "" {
 			out = append(out, part)
 		}
 	}
