@@ -338,8 +338,12 @@ func TestLookingAtAGroupChangesNothing(t *testing.T) {
 		s.advance(time.Minute)
 		for _, route := range groupRoutes(t) {
 			path := placeholder.ReplaceAllStringFunc(route[1], func(p string) string { return (ids[placeholder.FindStringSubmatch(p)[1]]) })
-			if r := s.get(path); r.StatusCode >= 500 || route[0] == "get" && r.StatusCode != http.StatusOK {
+			r := s.get(path)
+			if r.StatusCode >= 500 || route[0] == "get" && r.StatusCode != http.StatusOK {
 				t.Errorf("GET %s: %d", path, r.StatusCode)
+			}
+			if h := r.Header; !strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") || h.Get("X-Frame-Options") != "DENY" || h.Get("Cache-Control") != "no-store" {
+				t.Errorf("GET %s may be framed or kept: %v", path, h)
 			}
 		}
 		if s.engine.Dump(t, s.db) != before {
