@@ -94,7 +94,8 @@ func areaMap(a alerts.Area, apps []alerts.Application) (*sketch, error) {
 		k.Home = false
 		return &k, nil
 	}
-	centre, reach := a.Centre, 0.0
+	var centre geo.Point
+	reach := 0.0 // metres
 	var rings [][]geo.Point
 	if a.Kind == alerts.AreaPolygon {
 		g, err := geo.DecodeWKB(a.Shape)
