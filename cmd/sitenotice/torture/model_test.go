@@ -394,7 +394,7 @@ func (m *model) drain() {
 }
 
 // manyMore is how a long mail links to what it has no room for.
-var manyMore = regexp.MustCompile(`\d+ more`)
+var manyMore = regexp.MustCompile(`(?s)\d+ applications?\s+more\s+than\s.*https://alerts\.example\.org/told/`)
 
 func (m *model) check() {
 	m.Helper()
