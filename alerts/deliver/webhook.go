@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
@@ -170,15 +171,23 @@ func (w *Webhook) Send(ctx context.Context, e *alerts.Endpoint, d alerts.HookDel
 	return hookAnswer(resp, body, d, e.Challenge, e.Format, at)
 }
 
-// met is how far an attempt came.
-type met struct{ connected, handshaken, secured bool }
+// met is how far an attempt came. Connections are made in goroutines of their own,
+// which may outlive the attempt.
+type met struct{ connected, handshaken, secured atomic.Bool }
 
 func (m *met) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		ConnectDone:       func(_, _ string, err error) { m.connected = m.connected || err == nil },
-		TLSHandshakeStart: func() { m.handshaken = true },
-		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { m.secured = err == nil },
-		GotConn:           func(httptrace.GotConnInfo) { m.connected, m.secured = true, true },
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil {
+				m.connected.Store(true)
+			}
+		},
+		TLSHandshakeStart: func() { m.handshaken.Store(true) },
+		TLSHandshakeDone:  func(_ tls.ConnectionState, err error) { m.secured.Store(err == nil) },
+		GotConn: func(httptrace.GotConnInfo) {
+			m.connected.Store(true)
+			m.secured.Store(true)
+		},
 	}
 }
 
@@ -203,11 +212,11 @@ func (m *met) failure(ctx context.Context, err error) alerts.HookOutcome {
 		return out(alerts.HookConnect, "blocked")
 	case errors.As(err, &dns):
 		return out(alerts.HookConnect, "dns")
-	case !m.connected:
+	case !m.connected.Load():
 		return out(alerts.HookConnect, "connect")
 	case strings.Contains(err.Error(), "headers exceeded") || strings.Contains(err.Error(), "1xx"):
 		return out(alerts.HookTooLarge, "headers")
-	case m.handshaken && !m.secured && ctx.Err() == nil:
+	case m.handshaken.Load() && !m.secured.Load() && ctx.Err() == nil:
 		return out(alerts.HookTLS, "tls")
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
 		return out(alerts.HookTimeout, "timeout")
