@@ -71,6 +71,9 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 // without, and goes to url.
 func Open(t testing.TB, size Size, url string) *Page {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no browser in a short run: the full one has it")
+	}
 	parent, err := browser()
 	if err != nil {
 		t.Fatalf("start the browser: %v", err)
