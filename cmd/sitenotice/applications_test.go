@@ -14,6 +14,7 @@ import (
 // that waits or was kept, nor in what the feed says next; and who had been told
 // hears of it.
 func TestATakedownIsEverywhere(t *testing.T) {
+	inFull(t)
 	const words = "Zanzibar"
 	for name, c := range map[string]struct {
 		command applicationsRedact

@@ -170,6 +170,7 @@ func TestAReadOnlyFolderIsSaidToBeSo(t *testing.T) {
 // A damaged page is said to be one; the program neither falls over nor makes it
 // worse, and the backup brings everything back.
 func TestADamagedDatabaseIsSaidToBeSo(t *testing.T) {
+	inFull(t)
 	v := newVillage(t, filepath.Join(t.TempDir(), "data"))
 	backup := filepath.Join(t.TempDir(), "backup")
 	v.must("backup", backup)
@@ -248,6 +249,7 @@ func TestAnOlderProgramRefusesANewerDatabase(t *testing.T) {
 
 // A migration that is killed at any moment is finished by the next start.
 func TestAKilledMigrationIsFinishedByTheNext(t *testing.T) {
+	inFull(t)
 	for _, e := range storetest.Engines(t) {
 		t.Run(e.Name, func(t *testing.T) {
 			env := append(os.Environ(), "SITENOTICE_DATA="+t.TempDir(), "SITENOTICE_DB="+e.DSN, "SITENOTICE_KEYS="+alerts.NewKeys())

@@ -368,6 +368,7 @@ func TestAnUnknownFileBecomesADeclaration(t *testing.T) {
 
 // Files that are too large, endless, or no files at all harm nothing.
 func TestHostileFilesHarmNothing(t *testing.T) {
+	inFull(t)
 	c := newCouncil(t, storetest.Engines(t)[0])
 	zeros := func(n int64) io.Reader { return io.LimitReader(endless('a'), n) }
 	bomb := func(from io.Reader) io.Reader {

@@ -15,6 +15,7 @@ import (
 // ways there are: no row, no byte of the database's files and no line of the log
 // has them afterwards.
 func TestErasureLeavesNoTraceAnywhere(t *testing.T) {
+	inFull(t)
 	const who = "jo.findme@example.org"
 	for name, erase := range map[string]func(w *world, recipient int64){
 		"by the command": func(w *world, _ int64) {

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 
 // The scripts in testdata/script run the real command, each on both engines.
 func TestCommand(t *testing.T) {
+	inFull(t)
 	shared := os.Getenv("SITENOTICE_SHARED")
 	if shared == "" {
 		t.Log("SITENOTICE_SHARED is not set: the scripts that read the sample files are skipped")
@@ -87,5 +88,14 @@ func isJSON(ts *testscript.TestScript, _ bool, args []string) {
 		if !strings.Contains(out, want) {
 			ts.Fatalf("%s is not in %s", want, out)
 		}
+	}
+}
+
+// inFull leaves a test to the full run: it takes long, and the race detector would
+// find nothing in it that it does not find elsewhere.
+func inFull(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left to the full run")
 	}
 }
