@@ -56,7 +56,7 @@ assets: ## fetch the browser's map and drawing scripts, and axe for the tests
 .PHONY: bench
 bench: ## measure; PostGIS is compared with when it is installed
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . ./geo/... ./alerts/compose
-	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./alerts/ingest ./alerts/match ./alerts/deliver
+	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./alerts/ingest ./alerts/match ./alerts/deliver ./cmd/sitenotice
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench MillionRows -benchtime 1x -timeout 60m -v ./cmd/sitenotice
 
 .PHONY: torture
