@@ -1,11 +1,13 @@
 package alerts
 
 import (
+	"errors"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"unicode"
 
 	"code.dny.dev/ssrf"
@@ -43,6 +45,19 @@ func (g Guard) Allows(at netip.AddrPort) bool {
 		return false
 	}
 	return ssrf.New(ssrf.WithPorts(ports...), ssrf.WithDeniedV4Prefixes(azureWire)).SafeAddrPort(netip.AddrPortFrom(at.Addr().Unmap(), at.Port())) == nil
+}
+
+// ErrNotPublic says that an address is not one that strangers may have dialled.
+var ErrNotPublic = errors.New("the address is not on the public internet")
+
+// Control is for a [net.Dialer]: it refuses, after names are resolved, what the guard
+// does not allow.
+func (g Guard) Control(network, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || network != "tcp4" && network != "tcp6" || !g.Allows(at) {
+		return ErrNotPublic
+	}
+	return nil
 }
 
 // A URLPolicy says which addresses an endpoint may have. The zero policy is the

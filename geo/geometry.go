@@ -311,3 +311,25 @@ func signedArea(ring []float64) float64 {
 	}
 	return sum / 2
 }
+
+// Rings lists the outer and inner rings of polygons; none of any other geometry.
+func Rings(g geom.T) (rings [][]Point) {
+	add := func(p *geom.Polygon) {
+		for i := range p.NumLinearRings() {
+			var ring []Point
+			for _, c := range p.LinearRing(i).Coords() {
+				ring = append(ring, Point{Lon: c.X(), Lat: c.Y()})
+			}
+			rings = append(rings, ring)
+		}
+	}
+	switch g := g.(type) {
+	case *geom.Polygon:
+		add(g)
+	case *geom.MultiPolygon:
+		for i := range g.NumPolygons() {
+			add(g.Polygon(i))
+		}
+	}
+	return rings
+}

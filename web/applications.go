@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/twpayne/go-geom"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
@@ -174,7 +173,7 @@ func siteSketch(app alerts.Application) (sketch, error) {
 	}
 	centre := app.Site.Point()
 	reach := 0.0
-	polygons := ringsOf(g)
+	polygons := geo.Rings(g)
 	for _, ring := range polygons {
 		for _, p := range ring {
 			reach = max(reach, geo.Distance(centre, p))
@@ -191,28 +190,6 @@ func siteSketch(app alerts.Application) (sketch, error) {
 	k.Home = false
 	k.Outline = paths(centre, polygons, sketchCircle/radius)
 	return k, nil
-}
-
-// ringsOf lists the outer and inner rings of polygons.
-func ringsOf(g geom.T) (rings [][]geo.Point) {
-	add := func(p *geom.Polygon) {
-		for i := range p.NumLinearRings() {
-			var ring []geo.Point
-			for _, c := range p.LinearRing(i).Coords() {
-				ring = append(ring, geo.Point{Lon: c.X(), Lat: c.Y()})
-			}
-			rings = append(rings, ring)
-		}
-	}
-	switch g := g.(type) {
-	case *geom.Polygon:
-		add(g)
-	case *geom.MultiPolygon:
-		for i := range g.NumPolygons() {
-			add(g.Polygon(i))
-		}
-	}
-	return rings
 }
 
 type authoritiesPage struct{ Covered, Others []alerts.Coverage }

@@ -102,7 +102,7 @@ func areaMap(a alerts.Area, apps []alerts.Application) (*sketch, error) {
 		if err != nil {
 			return nil, err
 		}
-		rings = ringsOf(g)
+		rings = geo.Rings(g)
 		box := geo.Bounds(g)
 		centre = geo.Point{Lon: (box.MinLon + box.MaxLon) / 2, Lat: (box.MinLat + box.MaxLat) / 2}
 		reach = geo.Distance(centre, geo.Point{Lon: box.MaxLon, Lat: box.MaxLat})

@@ -15,19 +15,17 @@ import (
 // This file says why something was, or was not, told to somebody.
 
 type whyPage struct {
-	Token   string
-	Gone    bool // the alert was erased, or the case is not known any more
-	Told    bool // something of the case was told, or is about to be
-	Area    string
-	Case    item
-	Hidden  bool // the case has been taken down: nothing of it is shown
-	Steps   []whyStep
-	Map     sketch
-	HasMap  bool
-	Ended   bool
-	Placed  bool // the case has a position that may be wrong
-	Thanks  string
-	Dispute bool // the position is doubted by several people
+	Token  string
+	Gone   bool // the alert was erased, or the case is not known any more
+	Told   bool // something of the case was told, or is about to be
+	Area   string
+	Case   item
+	Hidden bool // the case has been taken down: nothing of it is shown
+	Steps  []whyStep
+	Map    sketch
+	HasMap bool
+	Ended  bool
+	Placed bool // the case has a position that may be wrong
 }
 
 // A whyStep is one thing that happened, and what became of it.
@@ -39,16 +37,12 @@ type whyStep struct {
 // why replays, for the holder of the link in a mail, whether a subscription was told
 // of a case, event by event, and where the case lies.
 func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
-	return s.renderWhy(w, r, "")
-}
-
-func (s *Server) renderWhy(w http.ResponseWriter, r *http.Request, thanks string) error {
 	token := mux.Vars(r)["token"]
 	subscription, application, err := s.Keys.ParseWhy(token)
 	if err != nil {
 		return err
 	}
-	page := whyPage{Token: token, Thanks: thanks}
+	page := whyPage{Token: token}
 	ref, err := s.Store.RefOf(r.Context(), application)
 	var x alerts.Explanation
 	if err == nil {
@@ -112,7 +106,7 @@ func whySketch(area alerts.Area, app alerts.Application) (k sketch, ok bool, err
 		reach := geo.Distance(centre, geo.Point{Lon: box.MaxLon, Lat: box.MaxLat})
 		k = areaSketch(centre, roundUp(max(reach, geo.Distance(centre, at))), area.Label, nil)
 		k.Home = false
-		k.Bounds = paths(centre, ringsOf(g), sketchCircle/k.Radius)
+		k.Bounds = paths(centre, geo.Rings(g), sketchCircle/k.Radius)
 	default:
 		return k, false, nil
 	}
@@ -121,7 +115,7 @@ func whySketch(area alerts.Area, app alerts.Application) (k sketch, ok bool, err
 		return k, false, err
 	}
 	centre, scale := k.Centre, sketchCircle/k.Radius
-	k.Outline = paths(centre, ringsOf(g), scale)
+	k.Outline = paths(centre, geo.Rings(g), scale)
 	x, y := project(centre, at, scale)
 	k.Marks = []mark{{X: x, Y: y, Text: "1", Title: alerts.Line(app.Reference, 60), Open: app.IsOpen()}}
 	return k, true, nil

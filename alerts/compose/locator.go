@@ -140,10 +140,10 @@ func (c *canvas) ground(a *alerts.Area) error {
 		if err != nil {
 			return err
 		}
-		for _, r := range ringsOf(g) {
+		for _, r := range geo.Rings(g) {
 			c.fill(c.ring(r), within)
 		}
-		for _, r := range ringsOf(g) {
+		for _, r := range geo.Rings(g) {
 			c.outline(c.ring(r), 1.6, ringRamp)
 		}
 	default:
@@ -154,10 +154,11 @@ func (c *canvas) ground(a *alerts.Area) error {
 	return nil
 }
 
-func (c *canvas) ring(flat []float64) []float64 {
-	out := make([]float64, len(flat))
-	for i := 0; i+1 < len(flat); i += 2 {
-		out[i], out[i+1] = c.at(geo.Point{Lon: flat[i], Lat: flat[i+1]})
+func (c *canvas) ring(points []geo.Point) []float64 {
+	out := make([]float64, 0, 2*len(points))
+	for _, p := range points {
+		x, y := c.at(p)
+		out = append(out, x, y)
 	}
 	return out
 }
@@ -172,37 +173,13 @@ func (c *canvas) rough(s alerts.Site) {
 
 // outlines draws the outline of a site, if it has one.
 func (c *canvas) outlines(g geom.T) {
-	rings := ringsOf(g)
+	rings := geo.Rings(g)
 	for _, r := range rings {
 		c.fill(c.ring(r), wash)
 	}
 	for _, r := range rings {
 		c.outline(c.ring(r), 2, siteRamp)
 	}
-}
-
-// ringsOf lists the rings of polygons as flat coordinates.
-func ringsOf(g geom.T) (rings [][]float64) {
-	add := func(p *geom.Polygon) {
-		for i := range p.NumLinearRings() {
-			r := p.LinearRing(i)
-			flat, stride := r.FlatCoords(), r.Stride()
-			var xy []float64
-			for j := 0; j+1 < len(flat); j += stride {
-				xy = append(xy, flat[j], flat[j+1])
-			}
-			rings = append(rings, xy)
-		}
-	}
-	switch g := g.(type) {
-	case *geom.Polygon:
-		add(g)
-	case *geom.MultiPolygon:
-		for i := range g.NumPolygons() {
-			add(g.Polygon(i))
-		}
-	}
-	return rings
 }
 
 // home draws the subscriber's place: a ring and a point.

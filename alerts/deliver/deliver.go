@@ -143,12 +143,8 @@ func (p *pass) run(ctx context.Context) (Result, error) {
 	claiming, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	// Sends and records outlive ctx: a send that is cut off may have arrived.
-	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	defer context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(p.Grace, cut)
-		context.AfterFunc(sending, func() { timer.Stop() })
-	})()
+	sending, end := outlive(ctx, p.Grace)
+	defer end()
 
 	p.stop = stop
 	p.jobs = make(chan claim, p.Concurrency)
@@ -255,29 +251,13 @@ func (p *pass) giveBack(claims ...alerts.Delivery) {
 // transaction. When the database fails for longer than Patience, it stops the
 // pass; what is unrecorded then will be sent again.
 func (p *pass) record(ctx context.Context) (err error) {
-	linger := time.NewTimer(time.Hour)
-	defer linger.Stop()
-	for first := range p.records {
-		batch := append(make([]alerts.Attempt, 0, recordBatch), first)
-		linger.Reset(recordLinger)
-	gather:
-		for len(batch) < recordBatch {
-			select {
-			case a, open := <-p.records:
-				if !open {
-					break gather
-				}
-				batch = append(batch, a)
-			case <-linger.C:
-				break gather
-			}
-		}
+	batches(p.records, recordBatch, func(batch []alerts.Attempt) {
 		if err != nil {
-			continue // only empty the channel, so that the workers come to an end
+			return // only empty the channel, so that the workers come to an end
 		}
 		if err = p.write(ctx, batch); err != nil {
 			p.stop(err)
-			continue
+			return
 		}
 		for _, a := range batch {
 			switch a.Then {
@@ -290,28 +270,18 @@ func (p *pass) record(ctx context.Context) (err error) {
 				p.Log.Warn("gave a delivery up", "delivery", a.Delivery.ID, "class", a.Outcome.Class)
 			}
 		}
-	}
+	})
 	return err
 }
 
 // write records a batch, and tries again for a while when it cannot: what has
 // been sent and is not recorded is sent twice.
 func (p *pass) write(ctx context.Context, batch []alerts.Attempt) error {
-	patience, cancel := context.WithTimeout(ctx, p.Patience)
-	defer cancel()
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		err := p.Store.RecordAttempts(ctx, p.Name, batch, p.Now())
-		if err == nil {
-			return nil
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-patience.Done():
-			timer.Stop()
-			return fmt.Errorf("record what was sent; up to %d messages will be sent again: %w", len(batch), err)
-		}
+	err := insist(ctx, p.Patience, func() error { return p.Store.RecordAttempts(ctx, p.Name, batch, p.Now()) })
+	if err != nil {
+		return fmt.Errorf("record what was sent; up to %d messages will be sent again: %w", len(batch), err)
 	}
+	return nil
 }
 
 // settle gives back what was claimed and not sent, and lets the sender rest if

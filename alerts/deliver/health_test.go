@@ -292,6 +292,9 @@ func TestTheNodeLibraryAcceptsOurSignatures(t *testing.T) {
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("node is not installed")
+		}
 		t.Skip("node is not installed")
 	}
 	path, err := filepath.Abs(library)

@@ -112,12 +112,8 @@ func (p *hookPass) run(ctx context.Context) (Result, error) {
 	claiming, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	// Attempts and records outlive ctx: one that is cut off may have arrived.
-	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	defer context.AfterFunc(ctx, func() {
-		timer := time.AfterFunc(p.Grace, cut)
-		context.AfterFunc(sending, func() { timer.Stop() })
-	})()
+	sending, end := outlive(ctx, p.Grace)
+	defer end()
 	p.stop = stop
 	p.records = make(chan hookRecord, 2*recordBatch)
 	p.freed = make(chan int, p.Endpoints)
@@ -250,23 +246,7 @@ func (p *hookPass) try(sending context.Context, e *alerts.Endpoint, d alerts.Hoo
 // transaction. When the database fails for longer than Patience, it stops the pass;
 // what is unrecorded then will be sent again, under the same ids.
 func (p *hookPass) record(ctx context.Context) (err error) {
-	linger := time.NewTimer(time.Hour)
-	defer linger.Stop()
-	for first := range p.records {
-		batch := []hookRecord{first}
-		linger.Reset(recordLinger)
-	gather:
-		for len(batch) < 2*recordBatch {
-			select {
-			case r, open := <-p.records:
-				if !open {
-					break gather
-				}
-				batch = append(batch, r)
-			case <-linger.C:
-				break gather
-			}
-		}
+	batches(p.records, 2*recordBatch, func(batch []hookRecord) {
 		var tries []alerts.HookTry
 		var done []alerts.HookClaim
 		for _, r := range batch {
@@ -284,31 +264,25 @@ func (p *hookPass) record(ctx context.Context) (err error) {
 		if len(done) > 0 {
 			p.freed <- len(done)
 		}
-	}
+	})
 	return err
 }
 
 // write records a batch, and tries again for a while when it cannot.
 func (p *hookPass) write(ctx context.Context, tries []alerts.HookTry, done []alerts.HookClaim) error {
-	patience, cancel := context.WithTimeout(ctx, p.Patience)
-	defer cancel()
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		outage, err := p.Store.RecordHooks(ctx, HookSenderName, tries, done, p.Now())
-		if err == nil {
-			p.count(tries)
-			if outage {
-				return p.rest(ctx)
-			}
-			return nil
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-patience.Done():
-			timer.Stop()
-			return fmt.Errorf("record what was sent; up to %d webhooks will be sent again: %w", len(tries), err)
-		}
+	outage := false
+	err := insist(ctx, p.Patience, func() (err error) {
+		outage, err = p.Store.RecordHooks(ctx, HookSenderName, tries, done, p.Now())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record what was sent; up to %d webhooks will be sent again: %w", len(tries), err)
 	}
+	p.count(tries)
+	if outage {
+		return p.rest(ctx)
+	}
+	return nil
 }
 
 func (p *hookPass) count(tries []alerts.HookTry) {

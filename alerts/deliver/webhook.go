@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -49,7 +48,7 @@ func HookClient(guard alerts.Guard, resolver *net.Resolver, roots *x509.CertPool
 		resolver = net.DefaultResolver
 	}
 	d := &guardedDialer{guard: guard, resolver: resolver}
-	d.dialer.Control = d.control
+	d.dialer.Control = guard.Control // looks again at what is really about to be dialled
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
@@ -64,9 +63,6 @@ func HookClient(guard alerts.Guard, resolver *net.Resolver, roots *x509.CertPool
 		},
 	}
 }
-
-// errBlocked says that an address is not one that strangers may have dialled.
-var errBlocked = errors.New("the address is not on the public internet")
 
 // A guardedDialer resolves a name, looks at all its addresses, and dials them.
 type guardedDialer struct {
@@ -95,7 +91,7 @@ func (d *guardedDialer) dial(ctx context.Context, _, address string) (net.Conn, 
 	// One bad address among good ones is no accident: none of them is dialled.
 	for _, a := range addrs {
 		if !d.guard.Allows(netip.AddrPortFrom(a, uint16(port))) {
-			return nil, errBlocked
+			return nil, alerts.ErrNotPublic
 		}
 	}
 	err = errors.New("the name has no address")
@@ -112,15 +108,6 @@ func (d *guardedDialer) dial(ctx context.Context, _, address string) (net.Conn, 
 		}
 	}
 	return nil, err
-}
-
-// control looks again at what is really about to be dialled.
-func (d *guardedDialer) control(network, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || network != "tcp4" && network != "tcp6" || !d.guard.Allows(at) {
-		return errBlocked
-	}
-	return nil
 }
 
 // CloseIdle closes the connections that are kept for the next webhook to the same
@@ -208,7 +195,7 @@ func (m *met) failure(ctx context.Context, err error) alerts.HookOutcome {
 	}
 	var dns *net.DNSError
 	switch {
-	case errors.Is(err, errBlocked):
+	case errors.Is(err, alerts.ErrNotPublic):
 		return out(alerts.HookConnect, "blocked")
 	case errors.As(err, &dns):
 		return out(alerts.HookConnect, "dns")

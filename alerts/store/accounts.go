@@ -51,26 +51,13 @@ func (s *Store) RequestSignIn(ctx context.Context, address string, addressKeys [
 // findOrAddAccount returns the account with that address, locked. One that is new,
 // or never signed in, is kept as long as an unconfirmed sign-up.
 func (s *Store) findOrAddAccount(ctx context.Context, tx *sql.Tx, address string, addressKeys []string, now time.Time) (alerts.Recipient, error) {
-	to, err := s.accountByKey(ctx, tx, addressKeys)
-	if errors.Is(err, alerts.ErrNotFound) {
-		// Another request may be doing the same: the conflict waits for it.
-		if _, err := tx.ExecContext(ctx, `INSERT INTO recipient (kind, address, address_key, state, created_at) VALUES ('account', $1, $2, 'pending', $3)
-			ON CONFLICT (kind, address_key) DO NOTHING`, address, addressKeys[0], now.UnixMilli()); err != nil {
-			return to, err
-		}
-		to, err = s.accountByKey(ctx, tx, addressKeys)
-	}
+	to, err := s.findOrAddRecipient(ctx, tx, "account", address, addressKeys, now)
 	if err != nil || to.State == alerts.RecipientActive {
 		return to, err
 	}
 	to.State = alerts.RecipientPending
 	_, err = tx.ExecContext(ctx, `UPDATE recipient SET state = 'pending', ended_at = 0, created_at = $1 WHERE id = $2`, now.UnixMilli(), to.ID)
 	return to, err
-}
-
-func (s *Store) accountByKey(ctx context.Context, tx *sql.Tx, addressKeys []string) (alerts.Recipient, error) {
-	return scanRecipient(tx.QueryRowContext(ctx, `SELECT id, kind, address, state, language FROM recipient
-		WHERE kind = 'account' AND address_key IN (SELECT value FROM json_each($1)) ORDER BY id LIMIT 1`+s.dialect.forUpdate, list(addressKeys)))
 }
 
 // SignInLink returns whom a link would sign in. It changes nothing.

@@ -119,15 +119,7 @@ func (s *Store) stageSubscription(ctx context.Context, tx *sql.Tx, to alerts.Rec
 // findOrAddSubscriber returns the person with that address, locked. One who had
 // ended becomes pending again.
 func (s *Store) findOrAddSubscriber(ctx context.Context, tx *sql.Tx, address string, addressKeys []string, now time.Time) (alerts.Recipient, error) {
-	to, err := s.subscriberByKey(ctx, tx, addressKeys)
-	if errors.Is(err, alerts.ErrNotFound) {
-		// Another sign-up may be doing the same: the conflict waits for it.
-		if _, err := tx.ExecContext(ctx, `INSERT INTO recipient (kind, address, address_key, state, created_at) VALUES ('subscriber', $1, $2, 'pending', $3)
-			ON CONFLICT (kind, address_key) DO NOTHING`, address, addressKeys[0], now.UnixMilli()); err != nil {
-			return to, err
-		}
-		to, err = s.subscriberByKey(ctx, tx, addressKeys)
-	}
+	to, err := s.findOrAddRecipient(ctx, tx, "subscriber", address, addressKeys, now)
 	if err != nil || to.State != alerts.RecipientEnded {
 		return to, err
 	}
@@ -273,7 +265,7 @@ func (s *Store) RequestLink(ctx context.Context, addressKeys []string, client st
 		if suppressed, err := isSuppressed(ctx, tx, addressKeys); err != nil || suppressed {
 			return err
 		}
-		to, err := s.subscriberByKey(ctx, tx, addressKeys)
+		to, err := s.recipientByKey(ctx, tx, "subscriber", addressKeys)
 		if errors.Is(err, alerts.ErrNotFound) || err == nil && to.State != alerts.RecipientActive {
 			return nil
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -405,9 +406,25 @@ func addConsent(ctx context.Context, tx *sql.Tx, recipient, sub int64, method, p
 
 func scanInt(rows *sql.Rows) (n int64, err error) { return n, rows.Scan(&n) }
 
-func (s *Store) subscriberByKey(ctx context.Context, tx *sql.Tx, addressKeys []string) (alerts.Recipient, error) {
+// recipientByKey returns the recipient of a kind with that address, locked.
+func (s *Store) recipientByKey(ctx context.Context, tx *sql.Tx, kind string, addressKeys []string) (alerts.Recipient, error) {
 	return scanRecipient(tx.QueryRowContext(ctx, `SELECT id, kind, address, state, language FROM recipient
-		WHERE kind = 'subscriber' AND address_key IN (SELECT value FROM json_each($1)) ORDER BY id LIMIT 1`+s.dialect.forUpdate, list(addressKeys)))
+		WHERE kind = $1 AND address_key IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT 1`+s.dialect.forUpdate, kind, list(addressKeys)))
+}
+
+// findOrAddRecipient returns the recipient of a kind with that address, locked; one
+// that is new is pending.
+func (s *Store) findOrAddRecipient(ctx context.Context, tx *sql.Tx, kind, address string, addressKeys []string, now time.Time) (alerts.Recipient, error) {
+	to, err := s.recipientByKey(ctx, tx, kind, addressKeys)
+	if !errors.Is(err, alerts.ErrNotFound) {
+		return to, err
+	}
+	// Another request may be doing the same: the conflict waits for it.
+	if _, err := tx.ExecContext(ctx, `INSERT INTO recipient (kind, address, address_key, state, created_at) VALUES ($1, $2, $3, 'pending', $4)
+		ON CONFLICT (kind, address_key) DO NOTHING`, kind, address, addressKeys[0], now.UnixMilli()); err != nil {
+		return to, err
+	}
+	return s.recipientByKey(ctx, tx, kind, addressKeys)
 }
 
 func scanRecipient(row *sql.Row) (r alerts.Recipient, err error) {

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/store"
@@ -108,7 +107,7 @@ func (c *boundariesImport) Run(ctx context.Context, cfg *Config, std streams) er
 		return err
 	}
 	defer s.Close()
-	if err := s.PutBoundaries(ctx, boundaries, time.Now()); err != nil {
+	if err := s.PutBoundaries(ctx, boundaries, cfg.clock()); err != nil {
 		return err
 	}
 	first := boundaries[0]

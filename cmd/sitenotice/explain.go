@@ -34,7 +34,7 @@ func (c *explainCommand) Run(ctx context.Context, cfg *Config, std streams) erro
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := cfg.clock()
 	if cfg.JSON {
 		type row struct {
 			Event string `json:"event"`

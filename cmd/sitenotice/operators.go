@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 )
@@ -34,7 +33,7 @@ func (c *operatorsAdd) Run(ctx context.Context, cfg *Config, std streams) error 
 	if err != nil {
 		return err
 	}
-	if _, err := s.Grant(ctx, address, keys.AddressKeys(address), alerts.Grant{Scope: alerts.ScopeOperator, Role: alerts.RoleOwner}, time.Now()); err != nil {
+	if _, err := s.Grant(ctx, address, keys.AddressKeys(address), alerts.Grant{Scope: alerts.ScopeOperator, Role: alerts.RoleOwner}, cfg.clock()); err != nil {
 		return err
 	}
 	fmt.Fprintf(std.out, "%s is an operator now. Sign in at %s/sign-in\n", address, cfg.BaseURL)

@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"code.dny.dev/ssrf"
-
 	"github.com/sitenotice/sitenotice/alerts"
 )
 
@@ -22,15 +20,12 @@ func trusted() *http.Client {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// azureWire is Azure's metadata service, which looks like a public address.
-var azureWire = netip.MustParsePrefix("168.63.129.16/32")
-
 // guarded is the client for addresses that come from data. It refuses at dial time,
 // after names are resolved, whatever is not on the public internet, and uses no
 // proxy, which would hide from it where a connection goes.
 func guarded() *http.Client {
-	guard := ssrf.New(ssrf.WithPorts(80, 443), ssrf.WithDeniedV4Prefixes(azureWire))
-	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Safe}
+	guard := alerts.Guard{Ports: []uint16{80, 443}}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, Control: guard.Control}
 	return &http.Client{CheckRedirect: noRedirect, Transport: &http.Transport{Proxy: nil, DialContext: dialer.DialContext, DisableKeepAlives: true,
 		TLSHandshakeTimeout: 10 * time.Second, MaxResponseHeaderBytes: 64 << 10}}
 }

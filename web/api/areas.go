@@ -230,11 +230,7 @@ func (a *API) removeArea(w http.ResponseWriter, r *http.Request, c caller) error
 	return done(w)
 }
 
-func (a *API) subscriptions(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) subscriptions(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	subs, err := a.Store.EndpointAreas(r.Context(), e.ID)
 	if err != nil {
 		return err
@@ -252,11 +248,7 @@ func (a *API) subscriptions(w http.ResponseWriter, r *http.Request, c caller) er
 	return reply(w, r, out)
 }
 
-func (a *API) addSubscription(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) addSubscription(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	var in wish
 	if err := readBody(r, &in); err != nil {
 		return err
@@ -283,11 +275,7 @@ func (a *API) addSubscription(w http.ResponseWriter, r *http.Request, c caller) 
 	return a.created(w, fmt.Sprintf("/endpoints/%d/subscriptions/%d", e.ID, s.ID), watchJSON{s.ID, out, newFilter(filter), moment(s.CreatedAt)})
 }
 
-func (a *API) removeSubscription(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) removeSubscription(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.RemoveEndpointArea(r.Context(), e.ID, number(r, "subscription"), a.Now()); err != nil {
 		return err
 	}

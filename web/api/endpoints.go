@@ -59,13 +59,24 @@ func number(r *http.Request, name string) int64 {
 	return n
 }
 
-// own is the endpoint in the address, if it is the caller's.
-func (a *API) own(r *http.Request, c caller) (alerts.Endpoint, error) {
+// mine is the endpoint in the address, if it is the caller's.
+func (a *API) mine(r *http.Request, c caller) (alerts.Endpoint, error) {
 	e, err := a.Store.Endpoint(r.Context(), number(r, "endpoint"))
 	if err == nil && (e.GroupID != c.token.GroupID || e.GroupID == 0) {
 		err = alerts.ErrNotFound
 	}
 	return e, err
+}
+
+// own answers about the endpoint in the address, if it is the caller's.
+func (a *API) own(answer func(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error) resource {
+	return func(w http.ResponseWriter, r *http.Request, c caller) error {
+		e, err := a.mine(r, c)
+		if err != nil {
+			return err
+		}
+		return answer(w, r, e)
+	}
 }
 
 // show answers with an endpoint as it is now.
@@ -91,11 +102,7 @@ func (a *API) endpoints(w http.ResponseWriter, r *http.Request, c caller) error 
 	return reply(w, r, out)
 }
 
-func (a *API) endpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) endpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	return reply(w, r, newEndpoint(e))
 }
 
@@ -130,11 +137,7 @@ func (a *API) addEndpoint(w http.ResponseWriter, r *http.Request, c caller) erro
 	return a.created(w, fmt.Sprintf("/endpoints/%d", e.ID), out)
 }
 
-func (a *API) editEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) editEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	in := struct {
 		Name   *string            `json:"name"`
 		URL    *string            `json:"url"`
@@ -153,7 +156,8 @@ func (a *API) editEndpoint(w http.ResponseWriter, r *http.Request, c caller) err
 	if in.Format != nil {
 		wish.Format = *in.Format
 	}
-	if wish, err = wish.Check(a.Policy); err != nil {
+	wish, err := wish.Check(a.Policy)
+	if err != nil {
 		return inMember("", err)
 	}
 	if _, err := a.Store.EditEndpoint(r.Context(), e.ID, wish, a.Now(), a.Ping); err != nil {
@@ -162,22 +166,14 @@ func (a *API) editEndpoint(w http.ResponseWriter, r *http.Request, c caller) err
 	return a.show(w, r, e.ID)
 }
 
-func (a *API) removeEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) removeEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.DeleteEndpoint(r.Context(), e.ID, a.Now()); err != nil {
 		return err
 	}
 	return done(w)
 }
 
-func (a *API) pingEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) pingEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.PingEndpoint(r.Context(), e.ID, a.Now(), a.Ping); err != nil {
 		return err
 	}
@@ -187,11 +183,7 @@ func (a *API) pingEndpoint(w http.ResponseWriter, r *http.Request, c caller) err
 }
 
 // confirmEndpoint takes the code that the ping to a chat room has shown there.
-func (a *API) confirmEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) confirmEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	var in struct {
 		Code string `json:"code"`
 	}
@@ -207,11 +199,7 @@ func (a *API) confirmEndpoint(w http.ResponseWriter, r *http.Request, c caller) 
 	return a.show(w, r, e.ID)
 }
 
-func (a *API) rotateSecret(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) rotateSecret(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	in := struct {
 		OverlapHours *int `json:"overlap_hours"`
 	}{}
@@ -231,7 +219,8 @@ func (a *API) rotateSecret(w http.ResponseWriter, r *http.Request, c caller) err
 	if err := a.Store.RotateSecret(r.Context(), e.ID, a.Keys.SealSecret(secret), overlap, a.Now()); err != nil {
 		return err
 	}
-	if e, err = a.Store.Endpoint(r.Context(), e.ID); err != nil {
+	e, err := a.Store.Endpoint(r.Context(), e.ID)
+	if err != nil {
 		return err
 	}
 	out := newEndpoint(e)
@@ -239,22 +228,14 @@ func (a *API) rotateSecret(w http.ResponseWriter, r *http.Request, c caller) err
 	return reply(w, r, out)
 }
 
-func (a *API) pauseEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) pauseEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.PauseEndpoint(r.Context(), e.ID); err != nil {
 		return err
 	}
 	return a.show(w, r, e.ID)
 }
 
-func (a *API) resumeEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) resumeEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.ResumeEndpoint(r.Context(), e.ID); err != nil {
 		return err
 	}
@@ -262,11 +243,7 @@ func (a *API) resumeEndpoint(w http.ResponseWriter, r *http.Request, c caller) e
 }
 
 // testEndpoint sends real past events, marked as tests.
-func (a *API) testEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) testEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	in := struct {
 		Count int `json:"count"`
 	}{1}
@@ -292,11 +269,7 @@ func (a *API) testEndpoint(w http.ResponseWriter, r *http.Request, c caller) err
 }
 
 // recoverEndpoint sends again what an endpoint has missed, each under its id.
-func (a *API) recoverEndpoint(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) recoverEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	var in struct {
 		Since         string `json:"since"`
 		AfterSequence *int64 `json:"after_sequence"`
@@ -335,7 +308,7 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request, c caller) error {
 	if err := onlyParameters(r, "cursor", "limit"); err != nil {
 		return err
 	}
-	e, err := a.own(r, c)
+	e, err := a.mine(r, c)
 	if err != nil {
 		return err
 	}
@@ -414,7 +387,7 @@ func (a *API) deliveries(w http.ResponseWriter, r *http.Request, c caller) error
 	if err := onlyParameters(r, "cursor", "limit"); err != nil {
 		return err
 	}
-	e, err := a.own(r, c)
+	e, err := a.mine(r, c)
 	if err != nil {
 		return err
 	}
@@ -455,11 +428,7 @@ type attemptJSON struct {
 }
 
 // delivery is one delivery with its attempts and the exact bytes that were sent.
-func (a *API) delivery(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) delivery(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	d, err := a.Store.EndpointDelivery(r.Context(), e.ID, variable(r, "delivery"))
 	if err != nil {
 		return err
@@ -479,11 +448,7 @@ func (a *API) delivery(w http.ResponseWriter, r *http.Request, c caller) error {
 	return reply(w, r, out)
 }
 
-func (a *API) resend(w http.ResponseWriter, r *http.Request, c caller) error {
-	e, err := a.own(r, c)
-	if err != nil {
-		return err
-	}
+func (a *API) resend(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.Resend(r.Context(), e.ID, variable(r, "delivery"), a.Now()); err != nil {
 		return err
 	}
