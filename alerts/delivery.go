@@ -37,6 +37,7 @@ type Subscription struct {
 	CreatedAt   int64   // unix ms
 	EndedAt     int64   // unix ms; 0 while it lives
 	Current     Version // the one in force, or last in force
+	Remind      int     // of one that waits for confirmation: reminders that were asked for with it, in days before comments close
 }
 
 // SubscriptionState is the life of a subscription.

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -30,6 +31,18 @@ func (p Preferences) Check() []*InvalidError {
 		return []*InvalidError{{"remind", "Choose from the numbers of days in the list, or no reminder"}}
 	}
 	return nil
+}
+
+// RemindWords says when somebody is to be reminded: "A reminder 3 days before comments
+// close"; "" for never.
+func RemindWords(days int) string {
+	switch days {
+	case 0:
+		return ""
+	case 1:
+		return "A reminder one day before comments close"
+	}
+	return fmt.Sprintf("A reminder %d days before comments close", days)
 }
 
 // A Reminder is a case of which a recipient was told while it was open.

@@ -56,6 +56,7 @@ type SignUp struct {
 	Area    Area
 	Filter  Filter
 	Cadence Cadence
+	Remind  int    // days before comments close on which to be reminded; 0 for no wish
 	Page    string // the page on which it was asked for, kept with the consent
 	Client  string // where the request came from, as [ClientKey] writes it; counted, never stored with the sign-up
 }
@@ -70,6 +71,7 @@ func (s SignUp) Check() (SignUp, []*InvalidError) {
 	}
 	s.Address = address
 	s.Area.Label = CleanLabel(s.Area.Label)
+	faults = append(faults, Preferences{Remind: s.Remind}.Check()...)
 	return s, append(faults, CheckWish(s.Area, s.Filter, s.Cadence)...)
 }
 
@@ -159,6 +161,7 @@ type Letter struct {
 	Area      Area    // that was asked for, of a confirmation
 	Cadence   Cadence // of a confirmation
 	Filter    Filter  // of a confirmation
+	Remind    int     // of a confirmation
 	Secret    string  // for the link that confirms, signs in or accepts; empty in others
 	Already   bool    // the area is followed already: nothing to confirm, a manage link instead
 	Move      *Move   // of the mails that ask whether alerts may go to another address

@@ -101,30 +101,32 @@ type mapped interface{ Mapped() bool }
 // stops the program and not a visitor.
 func loadTemplates() map[string]*template.Template {
 	funcs := template.FuncMap{
-		"asset":    func(name string) string { return assets[name].address },
-		"metres":   alerts.Metres,
-		"moment":   moment,
-		"plural":   alerts.Plural,
-		"ago":      ago,
-		"span":     span,
-		"cadence":  alerts.CadenceWords,
-		"count":    alerts.Thousands,
-		"consent":  func() string { return alerts.ConsentWords },
-		"radii":    radii,
-		"kinds":    func() []alerts.KindGroup { return alerts.KindGroups },
-		"news":     func() []alerts.EventGroup { return alerts.EventGroups },
-		"capital":  alerts.Capital,
-		"hookName": func(f alerts.HookFormat) string { return formatWords[f] },
-		"took":     took,
-		"roleName": func(r alerts.Role) string { return roleWords[r] },
-		"sentence": ended,
-		"areaName": alerts.AreaWords,
-		"extras":   alerts.AreaExtras,
-		"wants":    alerts.FilterWords,
-		"problem":  func(text, id string) problemText { return problemText{text, id} },
-		"fieldID":  fieldID,
-		"tab":      newTab,
-		"reminds":  func() []int { return alerts.RemindChoices },
+		"asset":       func(name string) string { return assets[name].address },
+		"metres":      alerts.Metres,
+		"moment":      moment,
+		"plural":      alerts.Plural,
+		"ago":         ago,
+		"span":        span,
+		"cadence":     alerts.CadenceWords,
+		"count":       alerts.Thousands,
+		"consent":     func() string { return alerts.ConsentWords },
+		"radii":       radii,
+		"kinds":       func() []alerts.KindGroup { return alerts.KindGroups },
+		"news":        func() []alerts.EventGroup { return alerts.EventGroups },
+		"capital":     alerts.Capital,
+		"hookName":    func(f alerts.HookFormat) string { return formatWords[f] },
+		"took":        took,
+		"roleName":    func(r alerts.Role) string { return roleWords[r] },
+		"sentence":    ended,
+		"areaName":    alerts.AreaWords,
+		"extras":      alerts.AreaExtras,
+		"wants":       alerts.FilterWords,
+		"problem":     func(text, id string) problemText { return problemText{text, id} },
+		"fieldID":     fieldID,
+		"tab":         newTab,
+		"remind":      func(days int, problem string) remindChoice { return remindChoice{days, problem} },
+		"reminds":     func() []int { return alerts.RemindChoices },
+		"remindWords": alerts.RemindWords,
 	}
 	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html", "templates/wishparts.html"))
 	names, err := fs.Glob(templateFiles, "templates/*.html")
@@ -144,6 +146,13 @@ func loadTemplates() map[string]*template.Template {
 
 // problemText is what is wrong with a field, and the field's id.
 type problemText struct{ Text, ID string }
+
+// A remindChoice is how many days before a closing date somebody wants to be
+// reminded, and what is wrong with that.
+type remindChoice struct {
+	Days    int
+	Problem string
+}
 
 // fieldID is the id of the element to go to for a field at fault.
 func fieldID(field string) string {

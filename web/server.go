@@ -109,6 +109,7 @@ type ConfirmMail struct {
 	Area       alerts.Area
 	Filter     alerts.Filter
 	Cadence    alerts.Cadence
+	Remind     int               // days before comments close; 0 for no reminders
 	Coverage   []alerts.Coverage // of each authority that the area touches
 	Already    bool
 	ConfirmURL string // empty when Already

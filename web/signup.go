@@ -73,12 +73,12 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	sign, problems := alerts.SignUp{
 		Address: r.PostForm.Get("email"), // unclipped: what is cut could pass
-		Area:    wish.Area, Filter: wish.Filter, Cadence: wish.Cadence,
+		Area:    wish.Area, Filter: wish.Filter, Cadence: wish.Cadence, Remind: form.Remind,
 		Page:   "/sign-up",
 		Client: s.client(r),
 	}.Check()
 	for _, p := range problems {
-		if p.Field == "email" {
+		if p.Field == "email" || p.Field == "remind" {
 			form.Problems = append(form.Problems, p)
 		}
 	}
@@ -99,7 +99,7 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, sign alerts.S
 		return err
 	}
 	err = s.Store.Subscribe(r.Context(), sign, s.Keys.AddressKeys(sign.Address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
-		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Filter: l.Filter, Cadence: l.Cadence, Coverage: coverage, Already: l.Already,
+		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Filter: l.Filter, Cadence: l.Cadence, Remind: l.Remind, Coverage: coverage, Already: l.Already,
 			NeverURL: s.BaseURL + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))}
 		if l.Already {
 			m.ManageURL, _ = s.manageURL(l.Recipient.ID, alerts.RequestedManageDays)
@@ -120,7 +120,7 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, sign alerts.S
 func (s *Server) startWish(w http.ResponseWriter, r *http.Request, page wishPage) error {
 	ctx, q := r.Context(), r.URL.Query()
 	form := readWish(q)
-	form.Cadence = s.proposed()
+	form.Cadence, form.Remind = s.proposed(), alerts.DefaultRemind
 	form.Place, form.At, form.Found = s.find(q)
 	if form.Place.Problem != nil {
 		form.Problems = append(form.Problems, form.Place.Problem)

@@ -128,3 +128,38 @@ func TestRemindersAndNotesAreChosenAndStoppedWithOneClick(t *testing.T) {
 		s.expect(s.post("/u/"+s.server.Keys.Sign("unsubscribe", fmt.Sprintf("%d:notes", recipient))), http.StatusOK, "Already stopped")
 	})
 }
+
+func TestASignUpAsksForRemindersAndTheyCountOnceItIsConfirmed(t *testing.T) {
+	eachSite(t, func(s *site) {
+		reminded := func() int { return s.count(`SELECT coalesce(max(remind), 0) FROM recipient`) }
+		s.expect(s.get("/sign-up?postcode=NW1+8NH"), http.StatusOK, "Remind me of closing dates", `<option value="3" selected>3 days before</option>`)
+		form := func(remind, address string, more ...string) reply {
+			return s.post("/subscriptions", append([]string{"postcode", "NW1 8NH", "radius", "500", "frequency", "daily", "remind", remind, "email", address}, more...)...)
+		}
+		s.expect(form("4", "jo@example.org"), http.StatusUnprocessableEntity, "Choose from the numbers of days in the list", `href="#remind"`)
+		s.expect(form("7", "jo@"), http.StatusUnprocessableEntity, `<option value="7" selected>`)
+		s.expect(form("7", "jo@example.org", "do", "preview"), http.StatusOK, `<option value="7" selected>`)
+		s.expect(form("7", "jo@example.org"), http.StatusSeeOther)
+		path := s.mailLink("/confirm/")
+		s.expect(s.get(path), http.StatusOK, "A reminder 7 days before comments close")
+		if n := reminded(); n != 0 {
+			t.Fatalf("reminders %d days before, though nobody has confirmed", n)
+		}
+		s.expect(s.confirm(path), http.StatusOK, "Your alerts are confirmed")
+		if n := reminded(); n != 7 {
+			t.Errorf("reminders %d days before, want the 7 that were asked for", n)
+		}
+		// Somebody else types the same address: their wish counts for nothing unless its owner confirms.
+		s.now = s.now.Add(48 * time.Hour)
+		s.expect(s.post("/subscriptions", "postcode", "N1C 4AG", "radius", "500", "frequency", "daily", "remind", "14", "email", "jo@example.org"), http.StatusSeeOther)
+		if n := reminded(); n != 7 {
+			t.Errorf("reminders %d days before, on the word of somebody who typed an address", n)
+		}
+		// Who asks for no reminders with another area keeps those there are.
+		s.expect(s.post("/subscriptions", "postcode", "N1C 4AG", "radius", "500", "frequency", "daily", "remind", "0", "email", "jo@example.org"), http.StatusSeeOther)
+		s.expect(s.confirm(s.mailLink("/confirm/")), http.StatusOK)
+		if n := reminded(); n != 7 {
+			t.Errorf("reminders %d days before, want 7 still", n)
+		}
+	})
+}

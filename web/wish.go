@@ -35,6 +35,7 @@ type wishForm struct {
 	Major   bool
 
 	Cadence alerts.Cadence
+	Remind  int // days before comments close; of a sign-up
 	Email   string
 
 	Problems  []*alerts.InvalidError
@@ -93,13 +94,17 @@ func readWish(v url.Values) wishForm {
 		}
 		return n
 	}
+	remind, err := strconv.Atoi(cmp.Or(v.Get("remind"), "0"))
+	if err != nil {
+		remind = -1
+	}
 	return wishForm{
 		Area:   cmp.Or(alerts.AreaKind(v.Get("area")), alerts.AreaCircle),
 		Radius: number("radius"), Ring: number("ring"),
 		Ward: clip(v.Get("ward"), 60), Authority: clip(v.Get("authority"), 60),
 		Outline: strings.TrimSpace(v.Get("outline")), Carve: strings.TrimSpace(v.Get("carve")), Label: clip(v.Get("label"), 60),
 		Kinds: v["kinds"], Events: v["events"], Include: clip(v.Get("include"), 2000), Exclude: clip(v.Get("exclude"), 2000), Major: v.Get("major") == "yes",
-		Cadence: alerts.Cadence(v.Get("frequency")), Email: clip(v.Get("email"), 400),
+		Cadence: alerts.Cadence(v.Get("frequency")), Remind: remind, Email: clip(v.Get("email"), 400),
 	}
 }
 

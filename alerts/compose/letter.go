@@ -46,6 +46,7 @@ type Confirmation struct {
 	Area       alerts.Area
 	Filter     alerts.Filter
 	Cadence    alerts.Cadence
+	Remind     int               // days before comments close; 0 for no reminders
 	Coverage   []alerts.Coverage // of each authority that the area touches
 	Already    bool              // the area is followed already
 	ConfirmURL string            // empty when Already
@@ -96,7 +97,11 @@ func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
 func wished(c Confirmation) string {
 	parts := append([]string{alerts.Capital(alerts.AreaWords(c.Area))}, alerts.AreaExtras(c.Area)...)
 	parts = append(parts, alerts.FilterWords(c.Filter)...)
-	return strings.Join(append(parts, alerts.Capital(alerts.CadenceWords(c.Cadence))), ". ")
+	parts = append(parts, alerts.Capital(alerts.CadenceWords(c.Cadence)))
+	if words := alerts.RemindWords(c.Remind); words != "" {
+		parts = append(parts, words)
+	}
+	return strings.Join(parts, ". ")
 }
 
 // A Moving is what the mails say that ask whether alerts may go to another address.

@@ -46,7 +46,7 @@ func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []st
 				return err
 			}
 		}
-		letter := alerts.Letter{Kind: alerts.DeliveryConfirm, Recipient: to, Area: r.Area, Cadence: r.Cadence, Filter: r.Filter, Already: already}
+		letter := alerts.Letter{Kind: alerts.DeliveryConfirm, Recipient: to, Area: r.Area, Cadence: r.Cadence, Filter: r.Filter, Remind: r.Remind, Already: already}
 		if !already {
 			letter.Secret = alerts.NewSecret()
 			if _, err := tx.ExecContext(ctx, `INSERT INTO token (hash, purpose, recipient_id, subscription_id, created_at, expires_at) VALUES ($1, 'confirm', $2, $3, $4, $5)`,
@@ -108,6 +108,9 @@ func (s *Store) stageSubscription(ctx context.Context, tx *sql.Tx, to alerts.Rec
 			to.ID, now.UnixMilli()).Scan(&sub); err != nil {
 			return 0, false, err
 		}
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE subscription SET remind = $1 WHERE id = $2`, r.Remind, sub); err != nil {
+		return 0, false, err
 	}
 	v := alerts.Version{SubscriptionID: sub, RecipientID: to.ID, Area: r.Area, Filter: r.Filter, Cadence: r.Cadence}
 	if err := putVersion(ctx, tx, &v, now); err != nil {
@@ -197,6 +200,9 @@ func (s *Store) Confirm(ctx context.Context, secret string, versions []int64, no
 			if err := addConsent(ctx, tx, st.Recipient.ID, sub.ID, "confirm", "/confirm", now); err != nil {
 				return err
 			}
+			if err := remindAsAsked(ctx, tx, sub, now); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
@@ -204,6 +210,23 @@ func (s *Store) Confirm(ctx context.Context, secret string, versions []int64, no
 		return st, fmt.Errorf("confirm: %w", err)
 	}
 	return st, err
+}
+
+// remindAsAsked gives a person the reminders that a sign-up asked for, now that it is
+// confirmed: anybody can fill in the form, so until then it changes nothing.
+func remindAsAsked(ctx context.Context, tx *sql.Tx, sub *alerts.Subscription, now time.Time) error {
+	if sub.Remind == 0 {
+		return nil
+	}
+	var p alerts.Preferences
+	if err := tx.QueryRowContext(ctx, `SELECT remind, notes FROM recipient WHERE id = $1`, sub.RecipientID).Scan(&p.Remind, &p.Notes); err != nil {
+		return err
+	}
+	p.Remind, sub.Remind = sub.Remind, 0
+	if _, err := tx.ExecContext(ctx, `UPDATE subscription SET remind = 0 WHERE id = $1`, sub.ID); err != nil {
+		return err
+	}
+	return setPreferences(ctx, tx, sub.RecipientID, p, now)
 }
 
 // activate puts a subscription's current version, which must not have been in

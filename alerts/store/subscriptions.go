@@ -373,7 +373,7 @@ func subscriptions(ctx context.Context, q querier, where string, args ...any) ([
 	return collect(ctx, q, func(rows *sql.Rows) (sub alerts.Subscription, err error) {
 		v := &sub.Current
 		var filter string
-		err = rows.Scan(&sub.ID, &sub.RecipientID, &sub.State, &sub.PausedUntil, &sub.CreatedAt, &sub.EndedAt,
+		err = rows.Scan(&sub.ID, &sub.RecipientID, &sub.State, &sub.PausedUntil, &sub.CreatedAt, &sub.EndedAt, &sub.Remind,
 			&v.ID, &v.From, &v.To, &v.Cadence, &filter, &v.Area.Kind, &v.Area.Centre.Lon, &v.Area.Centre.Lat, &v.Area.Radius, &v.Area.Ring,
 			&v.Area.Shape, &v.Area.CarveOut, &v.Area.Code, &v.Area.Label)
 		v.SubscriptionID, v.RecipientID = sub.ID, sub.RecipientID
@@ -381,7 +381,7 @@ func subscriptions(ctx context.Context, q querier, where string, args ...any) ([
 			err = asJSON[alerts.Filter]{&v.Filter}.Scan(filter)
 		}
 		return sub, err
-	}, `SELECT s.id, s.recipient_id, s.state, s.paused_until, s.created_at, s.ended_at,
+	}, `SELECT s.id, s.recipient_id, s.state, s.paused_until, s.created_at, s.ended_at, s.remind,
 		coalesce(v.id, 0), coalesce(v.from_seq, 0), coalesce(v.to_seq, 0), coalesce(v.cadence, ''), coalesce(v.filter, ''), coalesce(v.area, ''),
 		coalesce(v.lon, 0), coalesce(v.lat, 0), coalesce(v.radius, 0), coalesce(v.ring, 0), v.shape, v.carve_out, coalesce(v.code, ''), coalesce(v.label, '')
 		FROM subscription s LEFT JOIN subscription_version v ON v.id = s.version_id WHERE `+where+` ORDER BY s.id`, args...)

@@ -168,7 +168,7 @@ func (s *service) pages() (http.Handler, error) {
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Now: s.now, Log: s.log,
 		Tiles: s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
-			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Coverage: m.Coverage, Already: m.Already,
+			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Remind: m.Remind, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
 		},
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
