@@ -177,32 +177,6 @@ func (c *card) text(p *page) {
 	}
 }
 
-// A cardLink is one link of a card.
-type cardLink struct {
-	Words, URL string
-	Strong     bool
-}
-
-// links are what a reader may do about a case, the most useful first.
-func (c card) links() (out []cardLink) {
-	add := func(words, url string, strong bool) {
-		if url != "" {
-			out = append(out, cardLink{words, url, strong})
-		}
-	}
-	add("Comment on the council’s site ("+alerts.LinkHost(c.Comment)+")", c.Comment, true)
-	if c.Comment != "" {
-		add("What counts in a comment", c.Commenting, false)
-	}
-	add("Add the date to your calendar", c.Calendar, false)
-	add("The council’s page ("+c.CouncilHost+")", c.Council, false)
-	if c.State != "" { // nothing is left to see of one that was taken down
-		add("History", c.Page, false)
-	}
-	add("No more of this", c.Mute, false)
-	return out
-}
-
 func pad(n int) string { return fmt.Sprintf("%-3s", fmt.Sprintf("%d. ", n)) }
 
 // more says how many applications are not shown.
