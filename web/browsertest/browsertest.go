@@ -86,6 +86,7 @@ func Open(t testing.TB, size Size, url string) *Page {
 	p := &Page{t, ctx}
 	p.Resize(size)
 	p.Scripts(false)
+	p.Dark(false)
 	p.Go(url)
 	return p
 }
@@ -137,6 +138,10 @@ func (p *Page) Scripts(on bool) {
 	}
 }
 
+// still asks pages to leave out transitions: in the middle of one colours have a
+// contrast that nobody has to read.
+var still = &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"}
+
 // Dark asks pages for their dark or light colours.
 func (p *Page) Dark(on bool) {
 	p.t.Helper()
@@ -147,7 +152,7 @@ func (p *Page) Dark(on bool) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, still}}); err != nil {
 		p.t.Fatalf("ask for %s colours: %v", scheme, err)
 	}
 }

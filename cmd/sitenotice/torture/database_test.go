@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -54,9 +55,8 @@ func TestTheDatabaseFailsAndNothingIsLost(t *testing.T) {
 			dsn := url.URL{Scheme: "postgres", User: user.User, Host: p.listener.Addr().String(), Path: "/village", RawQuery: "sslmode=disable"}
 			w := newWorld(t, storetest.Engine{Name: "postgres", DSN: dsn.String()}, roles["postgres"]...)
 			w.start()
-			w.ask(12)
-			w.idle(300)
-			w.ask(0)
+			w.ask(10) // the most that one machine may ask for in an hour
+			w.confirmed()
 			w.stop()
 			for range rounds {
 				w.live()
@@ -72,6 +72,19 @@ func TestTheDatabaseFailsAndNothingIsLost(t *testing.T) {
 			w.check()
 		})
 	}
+}
+
+// confirmed waits until everybody who has asked has answered the letter.
+func (w *world) confirmed() {
+	w.Helper()
+	for range 300 {
+		w.idle(100)
+		w.ask(0)
+		if !slices.ContainsFunc(w.people, func(p *person) bool { return p.hears == 0 }) {
+			return
+		}
+	}
+	w.Fatalf("not everybody who has asked could confirm within 30 s\n%s", w.log)
 }
 
 // idle lets the program work for some milliseconds.

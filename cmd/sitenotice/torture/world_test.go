@@ -239,7 +239,7 @@ func (w *world) write() {
 // live lets a day or so pass in the village: new cases, and decisions on old ones.
 func (w *world) live() {
 	w.turn++
-	for range w.random.IntN(4) {
+	for range 1 + w.random.IntN(3) {
 		w.build()
 	}
 	for range w.random.IntN(3) {
