@@ -301,9 +301,11 @@ func fuzzRead(f *testing.F, adapter string) {
 
 // sound reads a source, whatever it is: lines rise, records have keys, faults say
 // something, and what is wrong with the source is explained.
-func sound(t *testing.T, d *feed.Declaration, source []byte) {
+func sound(t *testing.T, d *feed.Declaration, source []byte) { soundAs(t, d, "", source) }
+
+func soundAs(t *testing.T, d *feed.Declaration, adapter string, source []byte) {
 	line := 0
-	err := d.Read("", bytes.NewReader(source), func(r feed.Row) error {
+	err := d.Read(adapter, bytes.NewReader(source), func(r feed.Row) error {
 		if r.Line < line {
 			t.Errorf("line %d after %d", r.Line, line)
 		}

@@ -220,34 +220,3 @@ func FuzzXLSX(f *testing.F) {
 	f.Add(b.Bytes())
 	fuzzRead(f, "format: xlsx\ncolumns: {reference: ref, description: proposal}\n")
 }
-
-// The answers of a source in parts may be anything.
-func FuzzPages(f *testing.F) {
-	f.Add([]byte(`{"_scroll_id":"a","hits":{"total":{"value":1},"hits":[{"_source":{"id":"1","lpa_name":"Camden"}}]}}`), "london")
-	f.Add([]byte(`[{"n":"1"}]`), "camden")
-	f.Add([]byte(`{"count":1}`), "arcgis")
-	f.Add([]byte(`{"entities":[],"count":1,"links":{"next":5}}`), "planning-data")
-	f.Fuzz(func(t *testing.T, answer []byte, name string) {
-		if _, ok := feed.Preset(name); !ok {
-			known := false
-			for _, s := range feed.Shapes() {
-				known = known || s == name
-			}
-			if !known {
-				return
-			}
-		}
-		walk, err := sample(t, name).Walk("", time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 5 {
-			if _, more := walk.Next(); !more {
-				return
-			}
-			if err := walk.Read(bytes.NewReader(answer), func(feed.Row) error { return nil }); err != nil {
-				return
-			}
-		}
-	})
-}

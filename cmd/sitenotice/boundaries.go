@@ -176,13 +176,45 @@ func (c *propertiesImport) Run(ctx context.Context, cfg *Config, std streams) er
 		return err
 	}
 	defer file.Close()
+	s, err := cfg.openStore(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
 	progress := newProgress(std.err, "reading properties")
 	defer progress.end()
-	in := csv.NewReader(newMeter(file, progress))
+	var batch []store.Property
+	stored := 0
+	flush := func() error {
+		err := s.PutProperties(ctx, batch)
+		stored, batch = stored+len(batch), batch[:0]
+		return err
+	}
+	err = readProperties(newMeter(file, progress), func(p store.Property) error {
+		if batch = append(batch, p); len(batch) == propertyBatch {
+			return flush()
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w (%s were stored before)", c.File, err, alerts.Thousands(stored))
+	}
+	progress.end()
+	fmt.Fprintf(std.out, "Stored the places of %s properties.\n", alerts.Thousands(stored))
+	return nil
+}
+
+// readProperties reads a table of properties and yields those that are somewhere in the
+// United Kingdom.
+func readProperties(r io.Reader, yield func(store.Property) error) error {
+	in := csv.NewReader(r)
 	in.ReuseRecord = true
 	header, err := in.Read()
 	if err != nil {
-		return fmt.Errorf("%s: there is no header: %w", c.File, err)
+		return fmt.Errorf("there is no header: %w", err)
 	}
 	at := map[string]int{}
 	for i, name := range header {
@@ -194,27 +226,15 @@ func (c *propertiesImport) Run(ctx context.Context, cfg *Config, std streams) er
 	east, hasEast := at["X_COORDINATE"]
 	north, hasNorth := at["Y_COORDINATE"]
 	if !ok || !(hasLon && hasLat || hasEast && hasNorth) {
-		return fmt.Errorf("%s: the columns UPRN and LATITUDE, LONGITUDE or X_COORDINATE, Y_COORDINATE are needed; there are %s", c.File, strings.Join(header, ", "))
-	}
-	s, err := cfg.openStore(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	var batch []store.Property
-	stored := 0
-	flush := func() error {
-		err := s.PutProperties(ctx, batch)
-		stored, batch = stored+len(batch), batch[:0]
-		return err
+		return fmt.Errorf("the columns UPRN and LATITUDE, LONGITUDE or X_COORDINATE, Y_COORDINATE are needed; there are %s", alerts.Line(strings.Join(header, ", "), 300))
 	}
 	for {
 		row, err := in.Read()
 		if errors.Is(err, io.EOF) {
-			break
+			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w (%s were stored before)", c.File, err, alerts.Thousands(stored))
+			return err
 		}
 		number := func(i int) (v float64) {
 			if err == nil {
@@ -223,27 +243,22 @@ func (c *propertiesImport) Run(ctx context.Context, cfg *Config, std streams) er
 			return v
 		}
 		p := store.Property{}
-		if p.UPRN, err = strconv.ParseInt(row[uprn], 10, 64); hasLon && hasLat {
+		if p.UPRN, err = strconv.ParseInt(row[uprn], 10, 64); err == nil && p.UPRN < 1 {
+			err = fmt.Errorf("%d is no property's number", p.UPRN)
+		}
+		if hasLon && hasLat {
 			p.At = geo.Point{Lon: number(lon), Lat: number(lat)}
 		} else {
 			p.At = geo.FromBNG(number(east), number(north))
 		}
 		if line, _ := in.FieldPos(0); err != nil {
-			return fmt.Errorf("%s, line %d: %w (%s were stored before)", c.File, line, err, alerts.Thousands(stored))
+			return fmt.Errorf("line %d: %w", line, err)
 		}
 		if !geo.InUK(p.At) {
 			continue
 		}
-		if batch = append(batch, p); len(batch) == propertyBatch {
-			if err := flush(); err != nil {
-				return err
-			}
+		if err := yield(p); err != nil {
+			return err
 		}
 	}
-	if err := flush(); err != nil {
-		return err
-	}
-	progress.end()
-	fmt.Fprintf(std.out, "Stored the places of %s properties.\n", alerts.Thousands(stored))
-	return nil
 }

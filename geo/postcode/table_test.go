@@ -420,3 +420,52 @@ func TestHostileBytesNeverPanic(t *testing.T) {
 		t.Error("no table was read at all: the checksum must be wrong")
 	}
 }
+
+// FuzzImport reads hostile files of postcodes: as they are, and as the only file of a
+// zip under the names by which the publishers' are known.
+func FuzzImport(f *testing.F) {
+	names := []string{"", "Data/CSV/nw.csv", "Data/ONSPD_NOV_2025_UK.csv", "Data/multi_csv/NSPL_NOV_2025_UK_NW.csv", "other.csv", "Doc/metadata.txt", "Doc/Codelist.xlsx"}
+	for i := range names {
+		f.Add([]byte("\"NW1 8NH\",10,528913,183946,\"E92000001\",\"E19000003\",\"E18000007\",\"\",\"E09000007\",\"E05013653\"\n"), uint8(i))
+		f.Add([]byte("pcds,doterm,oseast1m,osnrth1m,osgrdind,oslaua,osward,lat,long\nNW1 8NH,,528913,183946,1,E09000007,E05013653,51.54,-0.14\nNW1 8NJ,201905,,,9,,,99.999999,0\n"), uint8(i))
+		f.Add([]byte("postcode,lat,lon,district,ward,district_name\nNW1 8NH,51.54,-0.14,E09000007,E05013653,Camden\nBT1 1AA,54.6,-5.9,,,\nx,,,,,\n"), uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, text []byte, which uint8) {
+		dir := t.TempDir()
+		source, table := filepath.Join(dir, "postcodes.csv"), filepath.Join(dir, "postcodes.table")
+		if name := names[int(which)%len(names)]; name != "" {
+			var b bytes.Buffer
+			z := zip.NewWriter(&b)
+			w, err := z.Create(name)
+			if err == nil {
+				_, err = w.Write(text)
+			}
+			if err != nil || z.Close() != nil {
+				t.Fatal(err)
+			}
+			text = b.Bytes()
+		}
+		if err := os.WriteFile(source, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		report, err := postcode.Import(t.Context(), source, table, postcode.ImportOptions{AllowNI: which >= 128})
+		if err != nil {
+			if _, gone := os.Stat(table); gone == nil {
+				t.Errorf("%v, and there is a table", err)
+			}
+			return
+		}
+		if n := report.Live + report.Terminated + report.Unlocated + report.SkippedNI + report.Skipped; n != report.Rows {
+			t.Errorf("%d rows are accounted for: %+v", n, report)
+		}
+		b, err := os.ReadFile(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := postcode.Read(b)
+		if err != nil {
+			t.Fatalf("the table that was made cannot be read: %v", err)
+		}
+		use(made)
+	})
+}
