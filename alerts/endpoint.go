@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -18,7 +19,8 @@ type Endpoint struct {
 	GroupID      int64 // whose it is; 0 for the operator's own
 	OwnerID      int64 // the recipient who is told when it fails; 0 for the operator
 	Name         string
-	URL          string // empty once deleted; that of a chat service is a secret
+	Address      string // to which webhooks go, sealed with the key ring, since it may be a secret; empty once deleted
+	Shown        string // what may be shown of it: "https://hooks.example.org/…"
 	Format       HookFormat
 	State        EndpointState
 	Reason       string // why it was disabled, a sentence
@@ -116,13 +118,66 @@ type NewEndpoint struct {
 	GroupID int64 // 0 for the operator's own
 	OwnerID int64 // the recipient who is told when it fails; 0 for the operator
 	Name    string
-	URL     string
 	Format  HookFormat
+	Address string // sealed
+	Shown   string // what may be shown of it
 }
 
-// Check returns the endpoint as it is stored, or what is wrong with it as an
-// [InvalidError].
-func (n NewEndpoint) Check(policy URLPolicy) (NewEndpoint, error) {
+// Check returns the endpoint as it is stored, with the address that somebody typed
+// sealed, or what is wrong with it as an [InvalidError].
+func (n NewEndpoint) Check(url string, policy URLPolicy, keys Keys) (NewEndpoint, error) {
+	n, err := n.checkNames()
+	if err != nil {
+		return n, err
+	}
+	if url, err = policy.Check(url); err == nil {
+		n.Address, n.Shown = keys.SealSecret(url), ShownAddress(url)
+	}
+	return n, err
+}
+
+// Change returns an endpoint with what somebody wants changed of it: what is nil
+// stays. An address that is typed again as it was is not a new one.
+func (e *Endpoint) Change(name, url *string, format *HookFormat, policy URLPolicy, keys Keys) (NewEndpoint, error) {
+	n := NewEndpoint{GroupID: e.GroupID, OwnerID: e.OwnerID, Name: e.Name, Format: e.Format, Address: e.Address, Shown: e.Shown}
+	if name != nil {
+		n.Name = *name
+	}
+	if format != nil {
+		n.Format = *format
+	}
+	if url == nil {
+		return n.checkNames()
+	}
+	n, err := n.Check(*url, policy, keys)
+	if err != nil {
+		return n, err
+	}
+	// One that cannot be opened any more is replaced.
+	if was, err := keys.OpenSecret(e.Address); err == nil {
+		if is, err := keys.OpenSecret(n.Address); err == nil && is == was {
+			n.Address = e.Address
+		}
+	}
+	return n, nil
+}
+
+// ShownAddress is what may be shown of the address of an endpoint: where it is, and
+// not what follows, by which others could write there.
+func ShownAddress(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	shown := u.Scheme + "://" + u.Host + "/"
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		shown += "…"
+	}
+	return shown
+}
+
+// checkNames checks all but the address.
+func (n NewEndpoint) checkNames() (NewEndpoint, error) {
 	n.Name = Line(n.Name, MaxEndpointName)
 	if n.Name == "" {
 		return n, &InvalidError{"name", "Enter a name by which you will know this address"}
@@ -137,9 +192,7 @@ func (n NewEndpoint) Check(policy URLPolicy) (NewEndpoint, error) {
 	if !known {
 		return n, &InvalidError{"format", "Choose one of the formats: standard, slack, discord, teams or matrix"}
 	}
-	var err error
-	n.URL, err = policy.Check(n.URL)
-	return n, err
+	return n, nil
 }
 
 // crockford is the alphabet of ULIDs: no letter looks like a digit.

@@ -67,6 +67,17 @@ func LastOwner(members []Member, account int64) bool {
 	return is && owners == 1
 }
 
+// Heir is who becomes the owner of a group when its only owner is erased: of those
+// who may do most, who has been in it longest. ok is false when nobody is left.
+func Heir(members []Member, leaving int64) (heir Member, ok bool) {
+	for _, m := range members { // the longest come first
+		if m.AccountID != leaving && (!ok || m.Role != heir.Role && m.Role.Includes(heir.Role)) {
+			heir, ok = m, true
+		}
+	}
+	return heir, ok
+}
+
 // An Invitation waits for somebody to accept it.
 type Invitation struct {
 	ID        int64
@@ -86,6 +97,12 @@ type GroupArea struct {
 	Filter    Filter
 	Authority string // slug of the authority in which a ward is; may be empty
 	CreatedAt int64  // unix ms
+}
+
+// IsHeardBy reports whether a subscription of one of the group's endpoints is for
+// this area.
+func (a GroupArea) IsHeardBy(s Subscription) bool {
+	return SameExtent(a.Area, s.Current.Area)
 }
 
 // A TokenScope is what a token lets a program do.

@@ -30,6 +30,72 @@ type Personal struct {
 	Muted      []PersonalMute       `json:"muted"`
 	Move       *PersonalMove        `json:"move_to_another_address,omitempty"`
 	Suppressed *PersonalSuppression `json:"not_written_to,omitempty"`
+
+	// Of somebody who signs in.
+	Roles       []PersonalRole     `json:"roles"`
+	Acts        []PersonalAct      `json:"done_in_groups"`
+	Assigned    []PersonalCase     `json:"cases_assigned"`
+	Votes       []PersonalCase     `json:"cases_voted_out_of_sight"`
+	Tokens      []PersonalToken    `json:"tokens_for_programs"`
+	Endpoints   []PersonalEndpoint `json:"told_when_an_endpoint_fails"`
+	Invitations []PersonalInvite   `json:"invitations"`
+	Sessions    []PersonalSession  `json:"signed_in"`
+}
+
+// PersonalRole is what the person may do, and how others in a group know them.
+type PersonalRole struct {
+	Of    string    `json:"of"` // a group's name, a feed, or the whole service
+	Role  string    `json:"role"`
+	Name  string    `json:"name,omitempty"`
+	Since time.Time `json:"since"`
+}
+
+// PersonalCase is a case in a group.
+type PersonalCase struct {
+	Group     string    `json:"group"`
+	Authority string    `json:"authority"`
+	Reference string    `json:"reference"`
+	At        time.Time `json:"at"`
+}
+
+// PersonalAct is something that the person did about a case: a note, a vote.
+type PersonalAct struct {
+	PersonalCase
+	Name   string `json:"name"` // as they were known then
+	Action string `json:"action"`
+	Text   string `json:"text,omitempty"`
+}
+
+// PersonalToken is a token that the person made; only its beginning is known.
+type PersonalToken struct {
+	Group string     `json:"group"`
+	Name  string     `json:"name"`
+	Start string     `json:"begins_with"`
+	Made  time.Time  `json:"made"`
+	Used  *time.Time `json:"last_used,omitempty"`
+	Ended *time.Time `json:"ended,omitempty"`
+}
+
+// PersonalEndpoint is an endpoint of a group about which the person is written to.
+type PersonalEndpoint struct {
+	Group string `json:"group"`
+	Name  string `json:"name"`
+}
+
+// PersonalInvite is an invitation that waits: to the person, or by them.
+type PersonalInvite struct {
+	Group  string    `json:"group"`
+	Role   string    `json:"role"`
+	ByThem bool      `json:"sent_by_you"`
+	At     time.Time `json:"at"`
+	Until  time.Time `json:"until"`
+}
+
+// PersonalSession is one device on which the person is signed in.
+type PersonalSession struct {
+	Since time.Time `json:"since"`
+	Used  time.Time `json:"last_used"` // to about a day
+	Until time.Time `json:"until"`
 }
 
 // PersonalArea is one area that the person follows or followed.

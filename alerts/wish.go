@@ -277,6 +277,9 @@ func OutlineText(wkb []byte) string {
 	return string(text)
 }
 
+// SameExtent reports whether two areas are the same place, and as wide.
+func SameExtent(a, b Area) bool { return SameArea(a, b) && a.Radius == b.Radius && a.Ring == b.Ring }
+
 // SameArea reports whether two areas are the same place to the person who
 // follows them: for circles the same centre, whatever the radius.
 func SameArea(a, b Area) bool {

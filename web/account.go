@@ -228,6 +228,7 @@ type accountPage struct {
 	Operator bool
 	Feeds    []string
 	Groups   []alerts.Group
+	Ends     []groupEnd // what becomes of groups of which they are the only owner, if they are erased
 	Form     newGroupForm
 	Problem  string // beside the box that erases
 	Done     string
@@ -264,12 +265,32 @@ func (s *Server) accountPage(r *http.Request, a alerts.Account) (page accountPag
 		return page, err
 	}
 	page.Sessions = len(sessions)
-	page.Groups, err = s.Store.Groups(r.Context(), a.ID)
-	return page, err
+	if page.Groups, err = s.Store.Groups(r.Context(), a.ID); err != nil {
+		return page, err
+	}
+	for _, g := range page.Groups {
+		members, err := s.Store.Members(r.Context(), g.ID)
+		if err != nil {
+			return page, err
+		}
+		if alerts.LastOwner(members, a.ID) {
+			heir, _ := alerts.Heir(members, a.ID)
+			page.Ends = append(page.Ends, groupEnd{g.Name, heir.Name})
+		}
+	}
+	return page, nil
 }
 
-// eraseAccount forgets somebody, if the box is ticked and no group is left without
-// an owner.
+// A groupEnd is who will own a group when its only owner is erased; nobody when it
+// ends with them.
+type groupEnd struct{ Group, Heir string }
+
+// accountData is somebody's own copy of what is kept about their account.
+func (s *Server) accountData(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
+	return s.sendOwnData(w, r, a.ID)
+}
+
+// eraseAccount forgets somebody, if the box is ticked.
 func (s *Server) eraseAccount(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
@@ -278,29 +299,13 @@ func (s *Server) eraseAccount(w http.ResponseWriter, r *http.Request, a alerts.A
 	if err != nil {
 		return err
 	}
-	for _, g := range page.Groups {
-		members, err := s.Store.Members(r.Context(), g.ID)
-		if err != nil {
-			return err
-		}
-		if alerts.LastOwner(members, a.ID) {
-			page.Problem = "You are the only owner of " + g.Name + ". Make somebody else an owner first, or end the group in its settings"
-		}
-	}
-	if page.Problem == "" && r.PostForm.Get("sure") != "yes" {
+	if r.PostForm.Get("sure") != "yes" {
 		page.Problem = "Tick the box if you are sure"
-	}
-	if page.Problem != "" {
 		return s.render(w, r, http.StatusUnprocessableEntity, "account.html", "Error: Your account", page)
-	}
-	for _, g := range page.Groups { // what is theirs there goes to others first
-		if err := s.Store.RemoveMember(r.Context(), g.ID, a.ID, s.Now()); err != nil {
-			return lastOwner(err)
-		}
 	}
 	if err := s.Store.Erase(r.Context(), a.ID, s.Now()); err != nil {
 		return err
 	}
 	s.keep(w, "")
-	return s.render(w, r, http.StatusOK, "erased.html", "Nothing is kept about you", nil)
+	return s.render(w, r, http.StatusOK, "accounterased.html", "Your account has been erased", nil)
 }

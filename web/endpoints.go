@@ -41,17 +41,12 @@ type endpointItem struct {
 	alerts.Endpoint
 	Format string // in words
 	State  string // in words
-	Where  string // its address; of a chat room the host alone, for the rest is a secret
 	Chat   bool
 	Path   string
 }
 
 func (p groupPage) endpointItem(e alerts.Endpoint) endpointItem {
-	it := endpointItem{Endpoint: e, Format: formatWords[e.Format], State: stateWords[e.State], Where: e.URL, Chat: e.Format.IsChat(), Path: p.Path("endpoints", e.ID)}
-	if it.Chat {
-		it.Where = alerts.LinkHost(e.URL)
-	}
-	return it
+	return endpointItem{Endpoint: e, Format: formatWords[e.Format], State: stateWords[e.State], Chat: e.Format.IsChat(), Path: p.Path("endpoints", e.ID)}
 }
 
 // Needs reports whether the endpoint waits for its proof.
@@ -128,7 +123,12 @@ func (s *Server) addEndpoint(w http.ResponseWriter, r *http.Request, a alerts.Ac
 		return badForm(err)
 	}
 	form := endpointForm{Name: clip(r.PostForm.Get("name"), 200), URL: clip(r.PostForm.Get("url"), 3000), Format: alerts.HookFormat(r.PostForm.Get("format")), Areas: r.PostForm["areas"]}
-	wish, err := alerts.NewEndpoint{GroupID: p.Group.ID, OwnerID: a.ID, Name: form.Name, URL: form.URL, Format: form.Format}.Check(s.HookPolicy)
+	wish, err := alerts.NewEndpoint{GroupID: p.Group.ID, OwnerID: a.ID, Name: form.Name, Format: form.Format}.Check(form.URL, s.HookPolicy, s.Keys)
+	secret := alerts.NewHookSecret()
+	var e alerts.Endpoint
+	if err == nil {
+		e, err = s.Store.CreateEndpoint(r.Context(), wish, s.Keys.SealSecret(secret), s.Now(), s.Ping)
+	}
 	if err != nil {
 		fault, err := asProblem(err)
 		if err != nil {
@@ -137,20 +137,7 @@ func (s *Server) addEndpoint(w http.ResponseWriter, r *http.Request, a alerts.Ac
 		p.Problems = append(p.Problems, fault)
 		return s.renderEndpoints(w, r, http.StatusUnprocessableEntity, p, form)
 	}
-	have, err := s.Store.Endpoints(r.Context(), p.Group.ID)
-	if err != nil {
-		return err
-	}
-	if len(have) >= alerts.MaxGroupEndpoints {
-		p.Problems = append(p.Problems, &alerts.InvalidError{Field: "url", Problem: fmt.Sprintf("A group can have %d of these. Remove one first", alerts.MaxGroupEndpoints)})
-		return s.renderEndpoints(w, r, http.StatusUnprocessableEntity, p, form)
-	}
 	areas, err := s.Store.GroupAreas(r.Context(), p.Group.ID)
-	if err != nil {
-		return err
-	}
-	secret := alerts.NewHookSecret()
-	e, err := s.Store.CreateEndpoint(r.Context(), wish, s.Keys.SealSecret(secret), s.Now(), s.Ping)
 	if err != nil {
 		return err
 	}
@@ -231,7 +218,7 @@ func (s *Server) renderEndpoint(w http.ResponseWriter, r *http.Request, status i
 		return err
 	}
 	for _, area := range areas {
-		if !slices.ContainsFunc(page.Heard, func(sub alerts.Subscription) bool { return alerts.SameArea(sub.Current.Area, area.Area) }) {
+		if !slices.ContainsFunc(page.Heard, area.IsHeardBy) {
 			page.Others = append(page.Others, area)
 		}
 	}
@@ -379,14 +366,20 @@ func (s *Server) hear(r *http.Request, p groupPage, e alerts.Endpoint) error {
 
 // moveEndpoint gives an endpoint another name or, if one was typed, another address.
 func (s *Server) moveEndpoint(r *http.Request, e alerts.Endpoint) (done string, err error) {
-	wish := alerts.NewEndpoint{GroupID: e.GroupID, OwnerID: e.OwnerID, Name: r.PostForm.Get("name"), URL: e.URL, Format: e.Format}
+	name := r.PostForm.Get("name")
+	var url *string
+	if to := r.PostForm.Get("url"); to != "" {
+		url = &to
+	}
+	wish, err := e.Change(&name, url, nil, s.HookPolicy, s.Keys)
+	if err != nil {
+		return "", err
+	}
 	done = "renamed"
-	if to := r.PostForm.Get("url"); to != "" && to != e.URL {
-		wish.URL, done = to, "moved"
+	if wish.Address != e.Address {
+		done = "moved"
 	}
-	if wish, err = wish.Check(s.HookPolicy); err == nil {
-		_, err = s.Store.EditEndpoint(r.Context(), e.ID, wish, s.Now(), s.Ping)
-	}
+	_, err = s.Store.EditEndpoint(r.Context(), e.ID, wish, s.Now(), s.Ping)
 	return done, err
 }
 

@@ -245,7 +245,7 @@ func (s *Server) removeGroupArea(w http.ResponseWriter, r *http.Request, a alert
 	if err != nil {
 		return err
 	}
-	if err := s.Store.RemoveGroupArea(r.Context(), p.Group.ID, number(r, "area")); err != nil {
+	if err := s.Store.RemoveGroupArea(r.Context(), p.Group.ID, number(r, "area"), s.Now()); err != nil {
 		return err
 	}
 	return p.back(w, r, "unarea")

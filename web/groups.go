@@ -19,7 +19,7 @@ type GroupStore interface {
 	Group(ctx context.Context, id int64) (alerts.Group, error)
 	Groups(ctx context.Context, account int64) ([]alerts.Group, error)
 	ChangeGroup(ctx context.Context, g alerts.Group) error
-	RemoveGroup(ctx context.Context, group int64) error
+	RemoveGroup(ctx context.Context, group int64, now time.Time) error
 
 	Members(ctx context.Context, group int64) ([]alerts.Member, error)
 	SetRole(ctx context.Context, group, account int64, role alerts.Role) error
@@ -33,7 +33,7 @@ type GroupStore interface {
 	AddGroupArea(ctx context.Context, a alerts.GroupArea, now time.Time) (alerts.GroupArea, error)
 	GroupAreas(ctx context.Context, group int64) ([]alerts.GroupArea, error)
 	GroupArea(ctx context.Context, id int64) (alerts.GroupArea, error)
-	RemoveGroupArea(ctx context.Context, group, id int64) error
+	RemoveGroupArea(ctx context.Context, group, id int64, now time.Time) error
 
 	AddToken(ctx context.Context, t alerts.Token, secret string, now time.Time) (alerts.Token, error)
 	Tokens(ctx context.Context, group int64) ([]alerts.Token, error)
@@ -89,7 +89,7 @@ var groupDone = map[string]string{
 	"made":       "The group has been made. Now say what it watches.",
 	"joined":     "Welcome: you are in the group now.",
 	"area":       "The area has been added.",
-	"unarea":     "The area has been removed.",
+	"unarea":     "The area has been removed; the group’s webhooks hear of it no longer.",
 	"invited":    "If that person is not in the group yet, an invitation is on its way. It can be accepted for seven days.",
 	"cancelled":  "The invitation has been taken back.",
 	"role":       "The role has been changed.",
@@ -264,16 +264,7 @@ func (s *Server) removeGroup(w http.ResponseWriter, r *http.Request, a alerts.Ac
 		p.Problems = append(p.Problems, &alerts.InvalidError{Field: "sure", Problem: "Tick the box if you are sure"})
 		return s.render(w, r, http.StatusUnprocessableEntity, "groupsettings.html", "Error: Settings: "+p.Group.Name, groupSettingsPage{p, p.Group.Name, p.Group.Quorum})
 	}
-	endpoints, err := s.Store.Endpoints(r.Context(), p.Group.ID)
-	if err != nil {
-		return err
-	}
-	for _, e := range endpoints {
-		if err := s.Store.DeleteEndpoint(r.Context(), e.ID, s.Now()); err != nil {
-			return err
-		}
-	}
-	if err := s.Store.RemoveGroup(r.Context(), p.Group.ID); err != nil {
+	if err := s.Store.RemoveGroup(r.Context(), p.Group.ID, s.Now()); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/account?done=ended", http.StatusSeeOther)

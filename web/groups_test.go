@@ -107,13 +107,14 @@ func TestAGroupFromSignInToMembersAreasAndTokens(t *testing.T) {
 		viewer.expect(viewer.post(path("/leave")), http.StatusSeeOther)
 		viewer.expect(viewer.get(path("")), http.StatusNotFound)
 
-		s.expect(s.post("/account/erase", "sure", "yes"), http.StatusUnprocessableEntity, "You are the only owner of Friends of Lamplighter Street")
+		s.expect(s.get("/account/data.json"), http.StatusOK, `"of": "Friends of Lamplighter Street"`, `"name": "Gwen"`)
+		s.expect(s.post("/account/erase"), http.StatusUnprocessableEntity, "Tick the box", "Nobody but you is in Friends of Lamplighter Street: it ends with your account")
 		s.expect(s.post(path("/settings"), "name", "Lamplighters", "quorum", "99"), http.StatusUnprocessableEntity, "Enter a number from 1 to 10")
 		s.expect(s.post(path("/settings"), "name", "Lamplighters", "quorum", "3"), http.StatusSeeOther)
 		s.expect(s.post(path("/remove")), http.StatusUnprocessableEntity, "Tick the box")
 		s.expect(s.post(path("/remove"), "sure", "yes"), http.StatusSeeOther)
 		s.expect(s.get(path("")), http.StatusNotFound)
-		s.expect(s.post("/account/erase", "sure", "yes"), http.StatusOK, "Nothing is kept about you")
+		s.expect(s.post("/account/erase", "sure", "yes"), http.StatusOK, "Your account has been erased")
 		if strings.Contains(s.engine.Dump(t, s.db), "Gwen") {
 			t.Error("something of the group or its owner is left")
 		}

@@ -425,7 +425,11 @@ func (s *Server) ownData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	own, err := s.Store.Personal(r.Context(), h.Recipient)
+	return s.sendOwnData(w, r, h.Recipient)
+}
+
+func (s *Server) sendOwnData(w http.ResponseWriter, r *http.Request, recipient int64) error {
+	own, err := s.Store.Personal(r.Context(), recipient)
 	if err != nil {
 		return err
 	}

@@ -239,6 +239,7 @@ func (s *Server) Handler() http.Handler {
 	post("/sign-out", s.signOut)
 	post("/sign-out/everywhere", s.signed(s.signOutEverywhere))
 	get("/account", s.signed(s.showAccount))
+	get("/account/data.json", s.signed(s.accountData))
 	post("/account/erase", s.signed(s.eraseAccount))
 
 	const owner, member, viewer = alerts.RoleOwner, alerts.RoleMember, alerts.RoleViewer

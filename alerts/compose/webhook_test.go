@@ -15,7 +15,7 @@ import (
 // endpoint makes an endpoint that hears of these areas and has proved itself.
 func (w *world) endpoint(format alerts.HookFormat, areas ...alerts.Area) alerts.Endpoint {
 	w.Helper()
-	n, err := alerts.NewEndpoint{Name: "the society", URL: "https://hooks.example.org/planning", Format: format}.Check(alerts.URLPolicy{})
+	n, err := alerts.NewEndpoint{Name: "the society", Format: format}.Check("https://hooks.example.org/planning", alerts.URLPolicy{}, w.keys)
 	if err != nil {
 		w.Fatal(err)
 	}

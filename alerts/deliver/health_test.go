@@ -107,7 +107,7 @@ func TestAnEndpointThatNothingButFailsIsDisabledAfterFiveDays(t *testing.T) {
 		}
 		waiting := q.endpointNow(e).Waiting
 		e.Challenge = q.endpointNow(e).Challenge
-		q.exec(`UPDATE endpoint SET url = $1 WHERE id = $2`, receive(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(e.Challenge)) }).URL+"/", e.ID)
+		q.lead(e, receive(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(e.Challenge)) }).URL+"/")
 		if err := q.PingEndpoint(t.Context(), e.ID, q.now(), ping); err != nil {
 			t.Fatal(err)
 		}
@@ -123,17 +123,18 @@ func TestAnEndpointThatNothingButFailsIsDisabledAfterFiveDays(t *testing.T) {
 func TestOurOwnOutageCountsAgainstNobody(t *testing.T) {
 	eachSquare(t, func(t *testing.T, q *square) {
 		var endpoints []alerts.Endpoint
+		urls := map[int64]string{}
 		for range 5 {
-			e, _ := q.active(receive(t, nil).URL)
+			r := receive(t, nil)
+			e, _ := q.active(r.URL)
 			endpoints = append(endpoints, e)
+			urls[e.ID] = r.URL + "/"
 			q.queue(e, 1)
 		}
 		q.pass() // all of them work
 		down := closedPort(t)
-		urls := map[int64]string{}
 		for _, e := range endpoints {
-			urls[e.ID] = e.URL
-			q.exec(`UPDATE endpoint SET url = $1 WHERE id = $2`, down, e.ID)
+			q.lead(e, down)
 			q.queue(e, 1)
 		}
 		for end := q.now().Add(6 * 24 * time.Hour); q.now().Before(end); {
@@ -146,7 +147,7 @@ func TestOurOwnOutageCountsAgainstNobody(t *testing.T) {
 			if now.State != alerts.EndpointActive || d.State != alerts.DeliveryQueued || now.News != "" || d.Attempts > 1 {
 				t.Errorf("after six days without a network: %s, its webhook %s after %d attempts that count, news %q", now.State, d.State, d.Attempts, now.News)
 			}
-			q.exec(`UPDATE endpoint SET url = $1 WHERE id = $2`, urls[e.ID], e.ID)
+			q.lead(e, urls[e.ID])
 		}
 		for range 4 {
 			q.wait(time.Hour)
@@ -245,10 +246,20 @@ func TestANewAddressHasToProveItself(t *testing.T) {
 	eachSquare(t, func(t *testing.T, q *square) {
 		r, other := receive(t, nil), receive(t, nil)
 		e, _ := q.active(r.URL)
-		n := alerts.NewEndpoint{Name: "moved", URL: other.URL + "/", Format: alerts.FormatStandard}
-		if _, err := q.EditEndpoint(t.Context(), e.ID, n, q.now(), ping); err != nil {
-			t.Fatal(err)
+		change := func(name, url string) {
+			t.Helper()
+			n, err := e.Change(&name, &url, nil, alerts.URLPolicy{Guard: q.guard, PlainHTTP: true}, q.keys)
+			if err == nil {
+				_, err = q.EditEndpoint(t.Context(), e.ID, n, q.now(), ping)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
+		if change("renamed", r.URL+"/"); q.endpointNow(e).State != alerts.EndpointActive {
+			t.Error("the same address has to prove itself again")
+		}
+		change("moved", other.URL+"/")
 		q.queue(e, 3)
 		q.pass()
 		if len(r.requests()) != 0 || len(other.requests()) != 1 {

@@ -158,7 +158,7 @@ func TestNamesThatLeadIntoOurNetworkAreNotDialled(t *testing.T) {
 		}
 		honest, rebinding, unknown := at("honest.test"), at("rebind.test"), at("unknown.test")
 		closed, _ := q.active("http://honest.test:" + strconv.Itoa(int(port)) + "/")
-		q.exec(`UPDATE endpoint SET url = 'http://closed.test:1/' WHERE id = $1`, closed.ID)
+		q.lead(closed, "http://closed.test:1/")
 		q.queue(closed, 1)
 		// One by one: all of them failing together would be taken for a fault of our own.
 		for _, e := range append(slices.Collect(maps.Values(blocked)), honest, rebinding, unknown, closed) {

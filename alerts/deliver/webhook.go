@@ -130,12 +130,16 @@ func (w *Webhook) Send(ctx context.Context, e *alerts.Endpoint, d alerts.HookDel
 		}
 		secrets = append(secrets, secret)
 	}
+	address, err := w.Keys.OpenSecret(e.Address)
+	if err != nil {
+		return alerts.HookOutcome{Class: alerts.HookConnect, Detail: "The webhook could not be addressed; this is our fault.", Cause: err.Error()}
+	}
 	signature, err := alerts.SignHook(secrets, d.MessageID, at, d.Body)
 	if err != nil {
 		return alerts.HookOutcome{Class: alerts.HookConnect, Detail: "The webhook could not be signed; this is our fault.", Cause: err.Error()}
 	}
 	var met met
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, met.trace()), http.MethodPost, e.URL, bytes.NewReader(d.Body))
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, met.trace()), http.MethodPost, address, bytes.NewReader(d.Body))
 	if err != nil {
 		return alerts.HookOutcome{Class: alerts.HookConnect, Detail: words[alerts.HookConnect], Cause: "url"}
 	}

@@ -34,7 +34,7 @@ func (s *Store) AddEndpointArea(ctx context.Context, endpoint int64, area alerts
 			return alerts.ErrConflict
 		}
 		for _, have := range subs {
-			if alerts.SameArea(have.Current.Area, area) {
+			if alerts.SameExtent(have.Current.Area, area) {
 				return alerts.ErrConflict
 			}
 		}

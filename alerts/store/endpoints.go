@@ -14,15 +14,19 @@ import (
 // Whoever changes more than its row locks its recipient first.
 
 // CreateEndpoint stores an endpoint, already checked, with its sealed secret, and
-// queues the ping by which it is to prove that it wants to be written to.
+// queues the ping by which it is to prove that it wants to be written to. An
+// InvalidError says that its group has as many as it may.
 func (s *Store) CreateEndpoint(ctx context.Context, n alerts.NewEndpoint, sealed string, now time.Time, ping alerts.PingWriter) (e alerts.Endpoint, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := s.roomForEndpoint(ctx, tx, n.GroupID); err != nil {
+			return err
+		}
 		var id int64
 		if err := tx.QueryRowContext(ctx, `INSERT INTO recipient (kind, state, created_at) VALUES ('endpoint', 'active', $1) RETURNING id`, now.UnixMilli()).Scan(&id); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO endpoint (id, group_id, owner_id, name, url, format, state, challenge, created_at) VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8)`,
-			id, sql.NullInt64{Int64: n.GroupID, Valid: n.GroupID != 0}, n.OwnerID, n.Name, n.URL, n.Format, alerts.NewChallenge(n.Format), now.UnixMilli()); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO endpoint (id, group_id, owner_id, name, url, shown, format, state, challenge, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9)`,
+			id, sql.NullInt64{Int64: n.GroupID, Valid: n.GroupID != 0}, n.OwnerID, n.Name, n.Address, n.Shown, n.Format, alerts.NewChallenge(n.Format), now.UnixMilli()); err != nil {
 			return err
 		}
 		if err := addSecret(ctx, tx, id, sealed, now); err != nil {
@@ -37,6 +41,43 @@ func (s *Store) CreateEndpoint(ctx context.Context, n alerts.NewEndpoint, sealed
 		return e, fmt.Errorf("store the endpoint: %w", err)
 	}
 	return e, nil
+}
+
+// roomForEndpoint counts a group's endpoints, with the group locked so that of two
+// that are made at once the second counts the first.
+func (s *Store) roomForEndpoint(ctx context.Context, tx *sql.Tx, group int64) error {
+	if group == 0 {
+		return nil // the operator's own
+	}
+	if err := s.lockGroup(ctx, tx, group); err != nil {
+		return err
+	}
+	var have int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM endpoint WHERE group_id = $1 AND state <> 'deleted'`, group).Scan(&have); err != nil {
+		return err
+	}
+	if have >= alerts.MaxGroupEndpoints {
+		return &alerts.InvalidError{Field: "url", Problem: fmt.Sprintf("A group can have %d of these. Remove one first", alerts.MaxGroupEndpoints)}
+	}
+	return nil
+}
+
+// SealAddresses encrypts the addresses of endpoints that were stored as they are.
+func (s *Store) SealAddresses(ctx context.Context, keys alerts.Keys) error {
+	plain, err := collect(ctx, s.read, func(rows *sql.Rows) (e alerts.Endpoint, err error) { return e, rows.Scan(&e.ID, &e.Address) },
+		`SELECT id, url FROM endpoint WHERE url LIKE 'http%'`)
+	for _, e := range plain {
+		if err == nil {
+			_, err = s.write.ExecContext(ctx, `UPDATE endpoint SET url = $1, shown = $2 WHERE id = $3 AND url = $4`, keys.SealSecret(e.Address), alerts.ShownAddress(e.Address), e.ID, e.Address)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("encrypt the addresses of endpoints: %w", err)
+	}
+	if len(plain) == 0 {
+		return nil
+	}
+	return s.scrub(ctx)
 }
 
 func addSecret(ctx context.Context, tx *sql.Tx, endpoint int64, sealed string, now time.Time) error {
@@ -109,13 +150,13 @@ func (s *Store) switchOn(ctx context.Context, tx *sql.Tx, e *alerts.Endpoint, no
 func (s *Store) EditEndpoint(ctx context.Context, id int64, n alerts.NewEndpoint, now time.Time, ping alerts.PingWriter) (alerts.Endpoint, error) {
 	var changed alerts.Endpoint
 	err := s.changingEndpoint(ctx, id, "change the endpoint", func(tx *sql.Tx, e *alerts.Endpoint) error {
-		moved := e.URL != n.URL || e.Format != n.Format
-		e.Name, e.URL, e.Format, e.OwnerID = n.Name, n.URL, n.Format, n.OwnerID
+		moved := e.Address != n.Address || e.Format != n.Format
+		e.Name, e.Address, e.Shown, e.Format, e.OwnerID = n.Name, n.Address, n.Shown, n.Format, n.OwnerID
 		if moved {
 			e.State, e.Reason, e.Challenge, e.VerifiedAt = alerts.EndpointPending, "", alerts.NewChallenge(e.Format), 0
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE endpoint SET name = $1, url = $2, format = $3, owner_id = $4, state = $5, reason = $6, challenge = $7, verified_at = $8 WHERE id = $9`,
-			e.Name, e.URL, e.Format, e.OwnerID, e.State, e.Reason, e.Challenge, e.VerifiedAt, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE endpoint SET name = $1, url = $2, shown = $3, format = $4, owner_id = $5, state = $6, reason = $7, challenge = $8, verified_at = $9 WHERE id = $10`,
+			e.Name, e.Address, e.Shown, e.Format, e.OwnerID, e.State, e.Reason, e.Challenge, e.VerifiedAt, id); err != nil {
 			return err
 		}
 		changed = *e
@@ -170,27 +211,39 @@ func (s *Store) ResumeEndpoint(ctx context.Context, id int64) error {
 // DeleteEndpoint ends an endpoint for good: its areas, its queue, its secrets and
 // its address.
 func (s *Store) DeleteEndpoint(ctx context.Context, id int64, now time.Time) error {
-	if _, err := s.end(ctx, id, "/endpoints", now, func(alerts.Subscription) bool { return true }); err != nil {
+	err := s.inTx(ctx, func(tx *sql.Tx) error { return s.deleteEndpoint(ctx, tx, id, now) })
+	if err != nil {
+		return fmt.Errorf("delete the endpoint: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) deleteEndpoint(ctx context.Context, tx *sql.Tx, id int64, now time.Time) error {
+	if _, err := s.lockRecipient(ctx, tx, id); err != nil {
 		return err
 	}
-	return s.changingEndpoint(ctx, id, "delete the endpoint", func(tx *sql.Tx, _ *alerts.Endpoint) error {
-		for _, step := range []struct {
-			query string
-			args  []any
-		}{
-			{`UPDATE recipient SET state = 'ended', ended_at = $1 WHERE id = $2 AND state <> 'ended'`, []any{now.UnixMilli(), id}},
-			{`UPDATE endpoint SET state = 'deleted', url = '', challenge = '', reason = '', news = '' WHERE id = $1`, []any{id}},
-			{`DELETE FROM endpoint_secret WHERE endpoint_id = $1`, []any{id}},
-			{`UPDATE delivery SET state = 'cancelled', error = 'the endpoint was deleted' WHERE recipient_id = $1 AND state = 'queued' AND kind = 'webhook'`, []any{id}},
-			{`UPDATE delivery SET text = '', subject = '' WHERE recipient_id = $1 AND kind = 'webhook'`, []any{id}},
-			{`UPDATE attempt SET answer = '', detail = '' WHERE delivery_id IN (SELECT id FROM delivery WHERE recipient_id = $1 AND kind = 'webhook')`, []any{id}},
-		} {
-			if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
-				return err
-			}
+	if _, err := s.lockEndpoint(ctx, tx, id); err != nil {
+		return err
+	}
+	if _, err := s.endSome(ctx, tx, id, "/endpoints", now, func(alerts.Subscription) bool { return true }); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		query string
+		args  []any
+	}{
+		{`UPDATE recipient SET state = 'ended', ended_at = $1 WHERE id = $2 AND state <> 'ended'`, []any{now.UnixMilli(), id}},
+		{`UPDATE endpoint SET state = 'deleted', url = '', shown = '', challenge = '', reason = '', news = '' WHERE id = $1`, []any{id}},
+		{`DELETE FROM endpoint_secret WHERE endpoint_id = $1`, []any{id}},
+		{`UPDATE delivery SET state = 'cancelled', error = 'the endpoint was deleted' WHERE recipient_id = $1 AND state = 'queued' AND kind = 'webhook'`, []any{id}},
+		{`UPDATE delivery SET text = '', subject = '' WHERE recipient_id = $1 AND kind = 'webhook'`, []any{id}},
+		{`UPDATE attempt SET answer = '', detail = '' WHERE delivery_id IN (SELECT id FROM delivery WHERE recipient_id = $1 AND kind = 'webhook')`, []any{id}},
+	} {
+		if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Endpoint returns one endpoint with its secrets and the length of its queue. One
@@ -269,9 +322,9 @@ func (s *Store) endpoint(ctx context.Context, q querier, id int64) (alerts.Endpo
 // endpoints reads endpoints with their secrets, the newest secret first.
 func (s *Store) endpoints(ctx context.Context, q querier, where string, args ...any) ([]alerts.Endpoint, error) {
 	found, err := collect(ctx, q, func(rows *sql.Rows) (e alerts.Endpoint, err error) {
-		return e, rows.Scan(&e.ID, &e.GroupID, &e.OwnerID, &e.Name, &e.URL, &e.Format, &e.State, &e.Reason, &e.Challenge, &e.CreatedAt, &e.VerifiedAt, &e.Sequence,
+		return e, rows.Scan(&e.ID, &e.GroupID, &e.OwnerID, &e.Name, &e.Address, &e.Shown, &e.Format, &e.State, &e.Reason, &e.Challenge, &e.CreatedAt, &e.VerifiedAt, &e.Sequence,
 			&e.TriedAt, &e.SucceededAt, &e.FailingSince, &e.Failures, &e.Network, &e.RestsUntil, &e.News, &e.Told)
-	}, `SELECT e.id, coalesce(e.group_id, 0), e.owner_id, e.name, e.url, e.format, e.state, e.reason, e.challenge, e.created_at, e.verified_at, e.sequence,
+	}, `SELECT e.id, coalesce(e.group_id, 0), e.owner_id, e.name, e.url, e.shown, e.format, e.state, e.reason, e.challenge, e.created_at, e.verified_at, e.sequence,
 		e.tried_at, e.succeeded_at, e.failing_since, e.failures, e.network, e.rests_until, e.news, e.told
 		FROM endpoint e WHERE `+where+` ORDER BY e.id`, args...)
 	if err != nil || len(found) == 0 {

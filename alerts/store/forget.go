@@ -15,11 +15,9 @@ import (
 // and the bare facts of consent, which name nobody; links in old mails keep
 // answering "already stopped".
 func (s *Store) Erase(ctx context.Context, recipient int64, now time.Time) error {
-	err := s.changing(ctx, recipient, "erase", func(tx *sql.Tx, _ alerts.Recipient) error {
-		return s.erase(ctx, tx, recipient, now)
-	})
+	err := s.erasing(ctx, recipient, func(tx *sql.Tx) error { return s.erase(ctx, tx, recipient, now) })
 	if err != nil {
-		return err
+		return fmt.Errorf("erase: %w", err)
 	}
 	return s.scrub(ctx)
 }
@@ -27,20 +25,36 @@ func (s *Store) Erase(ctx context.Context, recipient int64, now time.Time) error
 // Suppress erases a person who wants never to be written to again, and keeps the
 // keyed hash of the address so that nobody can sign it up.
 func (s *Store) Suppress(ctx context.Context, recipient int64, reason string, now time.Time) error {
-	err := s.changing(ctx, recipient, "suppress the address", func(tx *sql.Tx, _ alerts.Recipient) error {
+	err := s.erasing(ctx, recipient, func(tx *sql.Tx) error {
 		if err := suppress(ctx, tx, recipient, reason, now); err != nil {
 			return err
 		}
 		return s.erase(ctx, tx, recipient, now)
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("suppress the address: %w", err)
 	}
 	return s.scrub(ctx)
 }
 
+// erasing runs fn in a transaction that holds the person's groups and then the person.
+func (s *Store) erasing(ctx context.Context, recipient int64, fn func(*sql.Tx) error) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := s.lockGroupsOf(ctx, tx, recipient); err != nil {
+			return err
+		}
+		if _, err := s.lockRecipient(ctx, tx, recipient); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
 func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time.Time) error {
 	at := now.UnixMilli()
+	if err := s.leaveGroups(ctx, tx, recipient, now); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		query string
 		args  []any

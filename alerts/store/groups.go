@@ -97,31 +97,6 @@ func (s *Store) SetRole(ctx context.Context, group, account int64, role alerts.R
 	})
 }
 
-// RemoveMember takes somebody out of a group: their tokens end, and no case stays
-// with them. alerts.ErrConflict: the group would be left without an owner.
-func (s *Store) RemoveMember(ctx context.Context, group, account int64, now time.Time) error {
-	return s.changingMembers(ctx, group, account, func(tx *sql.Tx, all []alerts.Member) error {
-		if alerts.LastOwner(all, account) {
-			return alerts.ErrConflict
-		}
-		for _, step := range []struct {
-			query string
-			args  []any
-		}{
-			{`DELETE FROM role WHERE account_id = $1 AND scope = $2`, []any{account, alerts.GroupScope(group)}},
-			{`UPDATE api_token SET revoked_at = $1 WHERE account_id = $2 AND group_id = $3 AND revoked_at = 0`, []any{now.UnixMilli(), account, group}},
-			{`UPDATE endpoint SET owner_id = (SELECT min(account_id) FROM role WHERE scope = $1 AND role = 'owner') WHERE group_id = $2 AND owner_id = $3`, []any{alerts.GroupScope(group), group, account}},
-			{`UPDATE triage SET assignee = 0 WHERE group_id = $1 AND assignee = $2`, []any{group, account}},
-			{`DELETE FROM hide_vote WHERE group_id = $1 AND account_id = $2`, []any{group, account}},
-		} {
-			if _, err := tx.ExecContext(ctx, step.query, step.args...); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 func (s *Store) changingMembers(ctx context.Context, group, account int64, fn func(*sql.Tx, []alerts.Member) error) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if err := s.lockGroup(ctx, tx, group); err != nil {
@@ -259,27 +234,4 @@ func (s *Store) Groups(ctx context.Context, account int64) ([]alerts.Group, erro
 	return collect(ctx, s.read, func(rows *sql.Rows) (g alerts.Group, err error) {
 		return g, rows.Scan(&g.ID, &g.Name, &g.Quorum, &g.CreatedAt)
 	}, `SELECT g.id, g.name, g.quorum, g.created_at FROM role o JOIN community g ON o.scope = 'group:' || CAST(g.id AS TEXT) WHERE o.account_id = $1 ORDER BY g.name, g.id`, account)
-}
-
-// RemoveGroup forgets a group and everything that is its own.
-func (s *Store) RemoveGroup(ctx context.Context, group int64) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		if err := s.lockGroup(ctx, tx, group); err != nil {
-			return err
-		}
-		for _, table := range []string{"invitation", "group_area", "api_token", "meeting", "triage", "hide_vote", "triage_log"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE group_id = $1`, group); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM role WHERE scope = $1`, alerts.GroupScope(group)); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM community WHERE id = $1`, group)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("remove group %d: %w", group, err)
-	}
-	return s.scrub(ctx)
 }

@@ -28,7 +28,7 @@ func (s *Store) AddGroupArea(ctx context.Context, a alerts.GroupArea, now time.T
 			return &alerts.InvalidError{Field: "area", Problem: fmt.Sprintf("A group can watch %d areas. Remove one first", alerts.MaxGroupAreas)}
 		}
 		for _, b := range have {
-			if alerts.SameArea(a.Area, b.Area) && a.Area.Radius == b.Area.Radius {
+			if alerts.SameExtent(a.Area, b.Area) {
 				return &alerts.InvalidError{Field: "area", Problem: "The group watches this area already"}
 			}
 		}
@@ -78,10 +78,35 @@ func groupAreas(ctx context.Context, q querier, group int64) ([]alerts.GroupArea
 	return collect(ctx, q, scanGroupArea, groupAreaQuery+`WHERE group_id = $1 ORDER BY id`, group)
 }
 
-// RemoveGroupArea takes a place away from a group.
-func (s *Store) RemoveGroupArea(ctx context.Context, group, id int64) error {
-	var was int64
-	if err := one(s.write.QueryRowContext(ctx, `DELETE FROM group_area WHERE id = $1 AND group_id = $2 RETURNING id`, id, group).Scan(&was)); err != nil {
+// RemoveGroupArea takes a place away from a group, and from the endpoints of the
+// group: what they are owed of it and of no other of their areas is closed.
+func (s *Store) RemoveGroupArea(ctx context.Context, group, id int64, now time.Time) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := s.lockGroup(ctx, tx, group); err != nil {
+			return err
+		}
+		was, err := collect(ctx, tx, scanGroupArea, groupAreaQuery+`WHERE id = $1 AND group_id = $2`, id, group)
+		if err == nil && len(was) == 0 {
+			err = alerts.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM group_area WHERE id = $1`, id); err != nil {
+			return err
+		}
+		endpoints, err := collect(ctx, tx, scanInt, `SELECT id FROM endpoint WHERE group_id = $1 AND state <> 'deleted' ORDER BY id`, group)
+		for _, e := range endpoints {
+			if err == nil {
+				_, err = s.lockRecipient(ctx, tx, e)
+			}
+			if err == nil {
+				_, err = s.endSome(ctx, tx, e, "/endpoints", now, func(have alerts.Subscription) bool { return was[0].IsHeardBy(have) })
+			}
+		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("remove area %d: %w", id, err)
 	}
 	return nil

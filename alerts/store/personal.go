@@ -114,6 +114,9 @@ func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Persona
 	if err := s.personalControl(ctx, recipient, &p); err != nil {
 		return p, err
 	}
+	if err := s.personalGroups(ctx, recipient, &p); err != nil {
+		return p, err
+	}
 	var sup alerts.PersonalSuppression
 	var at int64
 	switch err := one(s.read.QueryRowContext(ctx, `SELECT p.reason, p.at FROM suppression p JOIN recipient r ON r.address_key = p.address_key WHERE r.id = $1`, recipient).Scan(&sup.Reason, &at)); {

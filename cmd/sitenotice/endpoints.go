@@ -89,7 +89,7 @@ func (endpointsList) Run(ctx context.Context, cfg *Config, std streams) error {
 			break
 		}
 		for _, e := range page {
-			rows = append(rows, row{e.ID, e.GroupID, e.Name, alerts.LinkHost(e.URL), string(e.Format), string(e.State), e.Reason, e.Waiting, e.Failures, moment(e.SucceededAt), moment(e.FailingSince)})
+			rows = append(rows, row{e.ID, e.GroupID, e.Name, alerts.LinkHost(e.Shown), string(e.Format), string(e.State), e.Reason, e.Waiting, e.Failures, moment(e.SucceededAt), moment(e.FailingSince)})
 			after = e.ID
 		}
 	}
@@ -139,7 +139,7 @@ func (c *endpointsAdd) Run(ctx context.Context, cfg *Config, std streams) error 
 		return err
 	}
 	defer s.close()
-	n, err := alerts.NewEndpoint{GroupID: c.Group, Name: cmp.Or(c.Name, alerts.LinkHost(c.URL), "endpoint"), URL: c.URL, Format: alerts.HookFormat(c.Format)}.Check(s.hookPolicy())
+	n, err := alerts.NewEndpoint{GroupID: c.Group, Name: cmp.Or(c.Name, alerts.LinkHost(c.URL), "endpoint"), Format: alerts.HookFormat(c.Format)}.Check(c.URL, s.hookPolicy(), s.keys)
 	if err != nil {
 		return usage("%v", err)
 	}
@@ -157,7 +157,7 @@ func (c *endpointsAdd) Run(ctx context.Context, cfg *Config, std streams) error 
 		return err
 	}
 	if cfg.JSON {
-		return printJSON(std.out, map[string]any{"endpoint": e.ID, "url": e.URL, "secret": secret, "state": e.State})
+		return printJSON(std.out, map[string]any{"endpoint": e.ID, "url": e.Shown, "secret": secret, "state": e.State})
 	}
 	fmt.Fprintf(std.out, "Endpoint %d is made. Its secret, shown this once:\n\n  %s\n\n", e.ID, secret)
 	return s.tryEndpoint(ctx, e.ID, std.out)

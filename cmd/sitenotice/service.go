@@ -64,6 +64,9 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	if s.keys, err = cfg.keys(); err != nil {
 		return nil, err
 	}
+	if err := s.store.SealAddresses(ctx, s.keys); err != nil {
+		return nil, err
+	}
 	if s.postcodes == nil {
 		if s.postcodes, err = cfg.postcodes(); err != nil {
 			return nil, err

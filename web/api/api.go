@@ -37,7 +37,7 @@ type Store interface {
 
 	GroupAreas(ctx context.Context, group int64) ([]alerts.GroupArea, error)
 	AddGroupArea(ctx context.Context, a alerts.GroupArea, now time.Time) (alerts.GroupArea, error)
-	RemoveGroupArea(ctx context.Context, group, id int64) error
+	RemoveGroupArea(ctx context.Context, group, id int64, now time.Time) error
 	EndpointStore
 }
 

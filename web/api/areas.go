@@ -224,7 +224,7 @@ func (a *API) addArea(w http.ResponseWriter, r *http.Request, c caller) error {
 }
 
 func (a *API) removeArea(w http.ResponseWriter, r *http.Request, c caller) error {
-	if err := a.Store.RemoveGroupArea(r.Context(), c.token.GroupID, number(r, "area")); err != nil {
+	if err := a.Store.RemoveGroupArea(r.Context(), c.token.GroupID, number(r, "area"), a.Now()); err != nil {
 		return err
 	}
 	return done(w)

@@ -16,7 +16,7 @@ import (
 type endpointJSON struct {
 	ID            int64                `json:"id"`
 	Name          string               `json:"name"`
-	URL           string               `json:"url"` // of a chat service its host alone: the rest is a secret
+	URL           string               `json:"url"` // its host; what follows may be a secret
 	Format        alerts.HookFormat    `json:"format"`
 	State         alerts.EndpointState `json:"state"`
 	Reason        string               `json:"reason,omitempty"` // why it was disabled
@@ -43,11 +43,8 @@ func moment(ms int64) string {
 }
 
 func newEndpoint(e alerts.Endpoint) endpointJSON {
-	out := endpointJSON{ID: e.ID, Name: e.Name, URL: e.URL, Format: e.Format, State: e.State, Reason: e.Reason, CreatedAt: moment(e.CreatedAt), VerifiedAt: moment(e.VerifiedAt),
+	out := endpointJSON{ID: e.ID, Name: e.Name, URL: e.Shown, Format: e.Format, State: e.State, Reason: e.Reason, CreatedAt: moment(e.CreatedAt), VerifiedAt: moment(e.VerifiedAt),
 		Sequence: e.Sequence, LastSuccessAt: moment(e.SucceededAt), FailingSince: moment(e.FailingSince), Waiting: e.Waiting, Secrets: []secretJSON{}}
-	if e.Format.IsChat() {
-		out.URL = "https://" + alerts.LinkHost(e.URL) + "/…"
-	}
 	for _, s := range e.Secrets {
 		out.Secrets = append(out.Secrets, secretJSON{moment(s.CreatedAt), moment(s.ExpiresAt)})
 	}
@@ -116,19 +113,15 @@ func (a *API) addEndpoint(w http.ResponseWriter, r *http.Request, c caller) erro
 	if err := readBody(r, &in); err != nil {
 		return err
 	}
-	wish, err := alerts.NewEndpoint{GroupID: c.token.GroupID, OwnerID: c.token.AccountID, Name: in.Name, URL: in.URL, Format: in.Format}.Check(a.Policy)
+	wish, err := alerts.NewEndpoint{GroupID: c.token.GroupID, OwnerID: c.token.AccountID, Name: in.Name, Format: in.Format}.Check(in.URL, a.Policy, a.Keys)
 	if err != nil {
 		return inMember("", err)
 	}
-	have, err := a.Store.Endpoints(r.Context(), c.token.GroupID)
-	if err != nil {
-		return err
-	}
-	if len(have) >= alerts.MaxGroupEndpoints {
-		return &fault{status: http.StatusConflict, detail: fmt.Sprintf("A group can have %d endpoints. Remove one first.", alerts.MaxGroupEndpoints)}
-	}
 	secret := alerts.NewHookSecret()
 	e, err := a.Store.CreateEndpoint(r.Context(), wish, a.Keys.SealSecret(secret), a.Now(), a.Ping)
+	if full := new(alerts.InvalidError); errors.As(err, &full) {
+		return &fault{status: http.StatusConflict, detail: full.Problem + "."}
+	}
 	if err != nil {
 		return err
 	}
@@ -146,17 +139,7 @@ func (a *API) editEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endp
 	if err := readBody(r, &in); err != nil {
 		return err
 	}
-	wish := alerts.NewEndpoint{GroupID: e.GroupID, OwnerID: e.OwnerID, Name: e.Name, URL: e.URL, Format: e.Format}
-	if in.Name != nil {
-		wish.Name = *in.Name
-	}
-	if in.URL != nil {
-		wish.URL = *in.URL
-	}
-	if in.Format != nil {
-		wish.Format = *in.Format
-	}
-	wish, err := wish.Check(a.Policy)
+	wish, err := e.Change(in.Name, in.URL, in.Format, a.Policy, a.Keys)
 	if err != nil {
 		return inMember("", err)
 	}
