@@ -30,7 +30,7 @@ func FuzzHookAnswer(f *testing.F) {
 		}
 	}
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	endpoint := &alerts.Endpoint{URL: "https://hooks.example.org/", Format: alerts.FormatStandard, Challenge: challenge, Secrets: []alerts.EndpointSecret{{Sealed: testKeys.SealSecret(alerts.NewHookSecret())}}}
+	endpoint := &alerts.Endpoint{Address: testKeys.SealSecret("https://hooks.example.org/"), Format: alerts.FormatStandard, Challenge: challenge, Secrets: []alerts.EndpointSecret{{Sealed: testKeys.SealSecret(alerts.NewHookSecret())}}}
 	f.Fuzz(func(t *testing.T, body string, status int, wait string, ping bool) {
 		w := &deliver.Webhook{Keys: testKeys, UserAgent: "Sitenotice", Client: &http.Client{Transport: answering(func(r *http.Request) *http.Response {
 			return &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {wait}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
