@@ -157,7 +157,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		if secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		if !s.AnyHost && r.URL.Path != "/healthz" && !strings.EqualFold(withoutPort(r.Host, secure), host) {
+		if !s.AnyHost && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" && !strings.EqualFold(withoutPort(r.Host, secure), host) {
 			s.fail(w, r, errHost)
 			return
 		}
@@ -252,8 +252,12 @@ func (s *Server) record(next http.Handler) http.Handler {
 					s.fail(note, r, fmt.Errorf("panic: %v", p))
 				}
 			}
+			took := time.Since(begin)
 			s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("method", method(r)), slog.String("route", note.route),
-				slog.Int("status", note.status), slog.Int64("bytes", note.bytes), slog.Duration("took", time.Since(begin)))
+				slog.Int("status", note.status), slog.Int64("bytes", note.bytes), slog.Duration("took", took))
+			if s.Seen != nil {
+				s.Seen(method(r), note.route, note.status, took)
+			}
 		}()
 		next.ServeHTTP(note, r)
 	})

@@ -293,17 +293,3 @@ func (s *Server) robots(w http.ResponseWriter, r *http.Request) error {
 	}
 	return nil
 }
-
-// health answers monitors: 200 when the database answers.
-func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	if err := s.Store.Ping(r.Context()); err != nil {
-		s.Log.Error("the database does not answer", "error", err)
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, "the database does not answer")
-		return nil
-	}
-	fmt.Fprintln(w, "ok")
-	return nil
-}

@@ -170,6 +170,11 @@ type Server struct {
 	// nil when none reports. alerts.ErrBadToken: the signature is not the service's.
 	MailEvents func(ctx context.Context, signature, timestamp string, body []byte) error
 
+	// Ready says what has to be so for work to finish without anybody's help; nil for
+	// no such page. Seen is told of every request; nil for nobody.
+	Ready func(ctx context.Context) []alerts.Check
+	Seen  func(method, route string, status int, took time.Duration)
+
 	Files   Files  // looks into councils' files; nil, or API nil, for no such pages
 	Uploads string // folder in which such files wait for the next step
 }
@@ -332,6 +337,9 @@ func (s *Server) Handler() http.Handler {
 	get("/favicon.ico", s.favicon)
 	get("/robots.txt", s.robots)
 	get("/healthz", s.health)
+	if s.Ready != nil {
+		get("/readyz", s.ready)
+	}
 
 	r.NotFoundHandler = s.page(func(http.ResponseWriter, *http.Request) error { return alerts.ErrNotFound })
 	r.MethodNotAllowedHandler = s.page(func(http.ResponseWriter, *http.Request) error { return errMethod })

@@ -39,6 +39,8 @@ var retention = map[string]string{
 	"tick":                 "30 days",
 	"sender":               "as long as the service runs: whether mail flows",
 	"notice":               "a year after it was told; names people by number only",
+	"pulse":                "as long as the service runs: when each stage last worked",
+	"alarm":                "until the operator has been told that it is over",
 	"act":                  "6 years: who took what down, and why",
 	"recipient":            "the address until 28 days after the last subscription ends, 7 days if it was never confirmed; then a number, so that old links answer",
 	"subscription":         "the number and dates, so that old links answer; what it asked for is in its versions",

@@ -37,12 +37,15 @@ type Config struct {
 	Contact           string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
 	Tiles             string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
 	TilesCredit       string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
+	MetricsListen     string   `name:"metrics-listen" help:"Address on which to serve /metrics, /healthz and /readyz to your own monitoring, for example localhost:9090; a token in SITENOTICE_METRICS_TOKEN protects /metrics, and has to when other machines can reach it."`
 	TrustedProxy      []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
 	AllowOnly         []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
 	ApproximatePlaces bool     `name:"approximate-places" help:"Keep the places that people follow to about 100 metres only."`
 	JSON              bool     `name:"json" help:"Print results as JSON."`
 	LogLevel          string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`
 
+	MetricsToken      string           `name:"metrics-token" help:"What Prometheus shows as a bearer token." hidden:""`
+	AlarmPing         string           `name:"alarm-ping" help:"Address that is called every minute while the work gets done, and with /fail behind it when it does not." hidden:""`
 	SendgridKey       string           `name:"sendgrid-key" help:"API key of SendGrid." hidden:""`
 	SendgridEventsKey string           `name:"sendgrid-events-key" help:"Verification key of SendGrid's signed Event Webhook." hidden:""`
 	SendgridURL       string           `name:"sendgrid-url" help:"Base address of SendGrid's API." hidden:"" default:"https://api.sendgrid.com"`
@@ -67,8 +70,10 @@ func (c *Config) validate() error {
 			return usage("--contact %q is not an e-mail address", c.Contact)
 		}
 	}
-	if err := c.validateTiles(); err != nil {
-		return err
+	for _, check := range []func() error{c.validateTiles, c.validateMetrics, c.validatePing} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	for _, p := range c.TrustedProxy {
 		if _, err := netip.ParsePrefix(p); err != nil {

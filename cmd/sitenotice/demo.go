@@ -70,7 +70,7 @@ func (c *demoCommand) Run(ctx context.Context, cfg *Config, std streams) error {
 	defer group.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s.work(ctx, &group)
+	s.toil(ctx, &group)
 	group.Go(func() { s.goOn(ctx, borough, c.Step) })
 	fmt.Fprintf(std.out, `The sample borough is open:
 

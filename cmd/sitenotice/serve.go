@@ -13,6 +13,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
+	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/audit"
 	"github.com/sitenotice/sitenotice/alerts/store"
 )
@@ -35,8 +36,22 @@ func (c *serveCommand) Run(ctx context.Context, cfg *Config, std streams) error 
 	defer group.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	group.Go(func() { s.watch(ctx) })
+	if cfg.MetricsListen != "" {
+		listener, err := net.Listen("tcp", cfg.MetricsListen)
+		if err != nil {
+			return fmt.Errorf("listen on %s: %w; name another address with --metrics-listen", cfg.MetricsListen, err)
+		}
+		handler := s.monitoring()
+		s.log.Info("serving to monitoring", "address", listener.Addr().String())
+		group.Go(func() {
+			if err := answer(ctx, listener, handler); err != nil {
+				s.log.Error("monitoring is not served any more", "error", err)
+			}
+		})
+	}
 	if c.Role != "web" {
-		s.work(ctx, &group)
+		s.toil(ctx, &group)
 	}
 	if c.Role == "worker" {
 		<-ctx.Done()
@@ -77,15 +92,20 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 		listener.Close()
 		return err
 	}
+	s.log.Info("serving", "address", listener.Addr().String(), "base-url", s.cfg.BaseURL)
+	return answer(ctx, listener, pages)
+}
+
+// answer serves a handler until ctx ends.
+func answer(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           pages,
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}
-	s.log.Info("serving", "address", listener.Addr().String(), "base-url", s.cfg.BaseURL)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {
@@ -117,9 +137,9 @@ const (
 // timelinessSpan is over how long it is shown how soon alerts go out.
 const timelinessSpan = 30 * 24 * time.Hour
 
-// work runs the schedule and the stages until ctx ends. The group is done when the
+// toil runs the schedule and the stages until ctx ends. The group is done when the
 // last pass has ended.
-func (s *service) work(ctx context.Context, group *sync.WaitGroup) {
+func (s *service) toil(ctx context.Context, group *sync.WaitGroup) {
 	var ingest *loop
 	var next, same []*loop // of the stage after, and of this one
 	stage := ""
@@ -153,8 +173,8 @@ func (s *service) housekeep(ctx context.Context) {
 		name, at string
 		do       func(ctx context.Context) error
 	}{
-		{"housekeeping", housekeepingAt, func(ctx context.Context) error { return s.store.Housekeeping(ctx, s.now()) }},
-		{"audit", auditAt, s.audit},
+		{alerts.WorkHousekeeping, housekeepingAt, func(ctx context.Context) error { return s.store.Housekeeping(ctx, s.now()) }},
+		{alerts.WorkAudit, auditAt, s.audit},
 	} {
 		if err := s.onceAPeriod(ctx, task.name, task.at, task.do); err != nil && ctx.Err() == nil {
 			s.log.Error(task.name+" failed; it will be tried again", "error", err)

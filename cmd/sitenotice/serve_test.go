@@ -222,10 +222,16 @@ func TestSeveralProcessesServeTogether(t *testing.T) {
 	command("feed", "add", declaration)
 	command("feed", "run", "village")
 	start(t, env, "serve", "--role", "web")
-	start(t, env, "serve", "--role", "worker")
+	monitoring := freePort(t)
+	start(t, env, "serve", "--role", "worker", "--metrics-listen", monitoring)
 	start(t, env, "serve", "--role", "worker")
 	eventually(t, "the home page", 20*time.Second, func() bool { return get(t, base+"/healthz") != "" })
 
+	eventually(t, "a worker to be ready", 30*time.Second, func() bool { return strings.Contains(get(t, "http://"+monitoring+"/readyz"), "\nready\n") })
+	eventually(t, "the pages to be ready", 30*time.Second, func() bool { return strings.Contains(get(t, base+"/readyz"), "\nready\n") })
+	if text := get(t, "http://"+monitoring+"/metrics"); !strings.Contains(text, "sitenotice_stage_still_seconds") {
+		t.Errorf("a worker's metrics are\n%s", text)
+	}
 	const people = 5
 	for i := range people {
 		post(t, base+"/subscriptions", url.Values{"lat": {"51.539"}, "lon": {"-0.1426"}, "radius": {"500"}, "frequency": {"immediate"}, "email": {fmt.Sprintf("resident%d@example.org", i)}})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -43,6 +44,13 @@ type service struct {
 	deliver *deliver.Stage
 	hooks   *deliver.Hooks
 	policy  alerts.URLPolicy // of what webhooks may be sent to
+
+	counts   *counts
+	observed *observer // the store, as the stages see it
+
+	readyMu     sync.Mutex
+	readyAt     time.Time
+	readyChecks []alerts.Check
 }
 
 // newService opens what the configuration names and wires it together. The
@@ -72,9 +80,11 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 			return nil, err
 		}
 	}
-	s.ingest = &ingest.Stage{Store: s.store, Now: s.now, Log: log, Places: s.places,
+	s.counts = newCounts()
+	s.observed = &observer{Store: s.store, counts: s.counts, now: s.now, log: log, last: map[string]time.Time{}}
+	s.ingest = &ingest.Stage{Store: s.observed, Now: s.now, Log: log, Places: s.places,
 		Source: &ingest.Fetcher{Client: trusted(), Guarded: guarded(), Contact: cmp.Or(cfg.Contact, cfg.BaseURL), Secret: os.Getenv}}
-	s.match = &match.Stage{Store: s.store, Now: s.now, Log: log}
+	s.match = &match.Stage{Store: s.observed, Now: s.now, Log: log}
 	if s.inbound, err = alerts.ParseInbound(cfg.Inbound, s.keys); err != nil {
 		return nil, usage("--inbound: %v", err)
 	}
@@ -83,12 +93,12 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 			return nil, usage("SITENOTICE_SENDGRID_EVENTS_KEY: %v", err)
 		}
 	}
-	s.compose = &compose.Stage{Store: s.store, Keys: s.keys, BaseURL: cfg.BaseURL, Inbound: s.inbound, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
+	s.compose = &compose.Stage{Store: s.observed, Keys: s.keys, BaseURL: cfg.BaseURL, Inbound: s.inbound, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
 	sender, err := s.sender()
 	if err != nil {
 		return nil, err
 	}
-	s.deliver = &deliver.Stage{Store: s.store, Sender: sender, Name: "mail", Now: s.now, Log: log}
+	s.deliver = &deliver.Stage{Store: s.observed, Sender: sender, Name: "mail", Now: s.now, Log: log}
 	guard, err := hookGuard()
 	if err != nil {
 		return nil, err
@@ -98,7 +108,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 	if err != nil {
 		return nil, err
 	}
-	s.hooks = &deliver.Hooks{Store: s.store, Write: tombstones, Now: s.now, Log: log,
+	s.hooks = &deliver.Hooks{Store: s.observed, Write: tombstones, Now: s.now, Log: log,
 		Sender: &deliver.Webhook{Client: deliver.HookClient(s.policy.Guard, nil, nil), Keys: s.keys, UserAgent: "Sitenotice (+" + cfg.BaseURL + ")"}}
 	return s, nil
 }
@@ -181,6 +191,7 @@ func (s *service) pages() (http.Handler, error) {
 		MoveMail: func(m web.MoveMail) (alerts.Delivery, error) {
 			return s.compose.Move(compose.Moving{Move: m.Move, AgreeURL: m.AgreeURL, NeverURL: m.NeverURL})
 		},
+		Ready: s.ready, Seen: s.counts.request,
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) { return s.compose.SignIn(m.SignInURL) },
 	}
 	if s.events != nil {
@@ -194,7 +205,7 @@ func (s *service) pages() (http.Handler, error) {
 
 // passes are the stages by name, in the order in which work flows.
 func (s *service) passes() []stagePass {
-	return []stagePass{
+	passes := []stagePass{
 		{"ingest", "ingest", func(ctx context.Context) (bool, error) {
 			r, err := s.ingest.Run(ctx)
 			return r.Events > 0, err
@@ -222,6 +233,15 @@ func (s *service) passes() []stagePass {
 			return r.Worked(), err
 		}},
 	}
+	for i, p := range passes {
+		passes[i].run = func(ctx context.Context) (bool, error) {
+			begin := time.Now()
+			worked, err := p.run(ctx)
+			s.observed.passed(ctx, p.name, time.Since(begin), err)
+			return worked, err
+		}
+	}
+	return passes
 }
 
 // A stagePass is how to make one pass of a stage. Delivering is done by one for mail
