@@ -1,9 +1,6 @@
 package alerts
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // A Within is how many applications there were within a distance in some days.
 type Within struct {
@@ -13,32 +10,32 @@ type Within struct {
 
 // RateWords says how often something happens that happened n times in some days:
 // "about 2 a week".
-func RateWords(n, days int) string {
+func (l Language) RateWords(n, days int) string {
 	week, month := perWeek(n, days), float64(n)*30/float64(days)
 	switch {
 	case n == 0:
-		return fmt.Sprintf("none in %d days", days)
+		return l.Say("none in %d days", days)
 	case week >= 0.75:
-		return fmt.Sprintf("about %s a week", Thousands(int(math.Round(week))))
+		return l.Say("about %s a week", Thousands(int(math.Round(week))))
 	case month >= 0.75:
-		return fmt.Sprintf("about %d a month", int(math.Round(month)))
+		return l.Say("about %s a month", Thousands(int(math.Round(month))))
 	}
-	return "fewer than one a month"
+	return l.Say("fewer than one a month")
 }
 
 // MailRateWords says how often mail would have come that came n times in some
 // days: "about 1 mail a week".
-func MailRateWords(n, days int) string {
+func (l Language) MailRateWords(n, days int) string {
 	week, month := perWeek(n, days), float64(n)*30/float64(days)
 	switch {
 	case n == 0:
-		return fmt.Sprintf("no mail in %d days", days)
+		return l.Say("no mail in %d days", days)
 	case week >= 0.75:
-		return "about " + Plural(int(math.Round(week)), "mail", "mails") + " a week"
+		return l.Say("about %s a week", l.Plural(int(math.Round(week)), "mail", "mails"))
 	case month >= 0.75:
-		return "about " + Plural(int(math.Round(month)), "mail", "mails") + " a month"
+		return l.Say("about %s a month", l.Plural(int(math.Round(month)), "mail", "mails"))
 	}
-	return "fewer than one mail a month"
+	return l.Say("fewer than one mail a month")
 }
 
 func perWeek(n, days int) float64 { return float64(n) * 7 / float64(days) }

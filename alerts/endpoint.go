@@ -180,7 +180,7 @@ func ShownAddress(address string) string {
 func (n NewEndpoint) checkNames() (NewEndpoint, error) {
 	n.Name = Line(n.Name, MaxEndpointName)
 	if n.Name == "" {
-		return n, &InvalidError{"name", "Enter a name by which you will know this address"}
+		return n, Invalid("name", "Enter a name by which you will know this address")
 	}
 	if n.Format == "" {
 		n.Format = FormatStandard
@@ -190,7 +190,7 @@ func (n NewEndpoint) checkNames() (NewEndpoint, error) {
 		known = known || f == n.Format
 	}
 	if !known {
-		return n, &InvalidError{"format", "Choose one of the formats: standard, slack, discord, teams or matrix"}
+		return n, Invalid("format", "Choose one of the formats: standard, slack, discord, teams or matrix")
 	}
 	return n, nil
 }

@@ -79,7 +79,7 @@ var hostProfile = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.S
 // lower case, the host in ASCII, no fragment, path and query as they are. What is
 // wrong comes back as an [InvalidError] that says nothing of our network.
 func (p URLPolicy) Check(raw string) (string, error) {
-	bad := func(problem string) (string, error) { return "", &InvalidError{"url", problem} }
+	bad := func(problem string) (string, error) { return "", Invalid("url", problem) }
 	raw = strings.Trim(raw, " ")
 	switch {
 	case raw == "":

@@ -14,6 +14,28 @@ var ErrConflict = errors.New("changed meanwhile")
 type InvalidError struct {
 	Field   string // the form field or API member, for example "postcode"
 	Problem string // a sentence, for example "Enter a full postcode, like N1C 4AG"
+	said    Sentence
+}
+
+// Invalid is a fault in a field: an English format and what fills it in.
+func Invalid(field, format string, args ...any) *InvalidError {
+	said := Sentencef(format, args...)
+	return &InvalidError{field, said.String(), said}
+}
+
+// At returns the fault of another field.
+func (e *InvalidError) At(field string) *InvalidError {
+	out := *e
+	out.Field = field
+	return &out
+}
+
+// In says the fault in a language.
+func (e *InvalidError) In(l Language) string {
+	if e.said.IsZero() {
+		return l.Word(e.Problem)
+	}
+	return e.said.In(l)
 }
 
 func (e *InvalidError) Error() string { return e.Problem }

@@ -1,9 +1,6 @@
 package alerts
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // An Explanation is why a subscription was, or was not, told of what happened to
 // an application.
@@ -29,86 +26,83 @@ type ExplainedEvent struct {
 
 // Words says what became of the event in one sentence without a full stop, with
 // moments in London's time.
-func (x *ExplainedEvent) Words(e *Explanation, now time.Time) string {
+func (x *ExplainedEvent) Words(l Language, e *Explanation, now time.Time) string {
 	switch x.Event.State {
 	case EventSilenced:
 		if x.FirstRead {
-			return "Not told: it was part of the first import of the feed"
+			return l.Say("Not told: it was part of the first import of the feed")
 		}
-		return "Not told: the case was over, and too old, when the council's feed first showed it"
+		return l.Say("Not told: the case was over, and too old, when the council's feed first showed it")
 	case EventHeld:
-		return fmt.Sprintf("Not told yet: the import that brought it is held until an operator releases run %d", x.Event.RunID)
+		return l.Say("Not told yet: the import that brought it is held until an operator releases run %d", x.Event.RunID)
 	case EventCollapsed:
-		return "Not told by itself: the import that brought it was held, and its outcome was told as one piece of news"
+		return l.Say("Not told by itself: the import that brought it was held, and its outcome was told as one piece of news")
 	}
 	if x.Match == nil {
-		return x.unmatchedWords(e)
+		return x.unmatchedWords(l, e)
 	}
 	because := ""
-	if x.Answer.Reason != "" {
-		because = ": " + x.Answer.Reason
+	if !x.Answer.Reason.IsZero() {
+		because = ": " + x.Answer.Reason.In(l)
 	}
 	switch d := x.Delivery; {
 	case x.Closed != "":
-		return "Not told: " + x.Closed
+		return l.Say("Not told: %s", l.Word(x.Closed))
 	case d == nil && e.Hidden && x.Event.Type != EventRemoved:
-		return "Not told: the case has been taken down"
+		return l.Say("Not told: the case has been taken down")
 	case d == nil && e.Subscription.PausedUntil == Forever:
-		return "Not told yet, since the alerts are paused" + because
+		return l.Say("Not told yet, since the alerts are paused") + because
 	case d == nil && e.Subscription.PausedUntil > now.UnixMilli():
-		return "Not told yet, since the alerts are paused until " + moment(e.Subscription.PausedUntil) + because
+		return l.Say("Not told yet, since the alerts are paused until %s", l.dayTime(e.Subscription.PausedUntil)) + because
 	case d == nil && x.Match.Correction:
-		return "To be told in the next mail if the case was told before" + because
+		return l.Say("To be told in the next mail if the case was told before") + because
 	case d == nil:
-		return "To be told in the next " + x.Version.mail() + because
+		return l.Say("To be told in the next %s", x.Version.mail(l)) + because
 	case d.State == DeliverySent:
-		return "Told on " + moment(d.SentAt) + " in the " + d.Cadence.mail() + because
+		return l.Say("Told on %s in the %s", l.dayTime(d.SentAt), d.Cadence.mail(l)) + because
 	case d.State == DeliveryQueued && d.Attempts > 0:
-		return fmt.Sprintf("Not told yet, since its mail could not be sent so far (tried %d times, next on %s)%s", d.Attempts, moment(d.NextAt), because)
+		return l.Say("Not told yet, since its mail could not be sent so far (tried %s, next on %s)", l.Plural(d.Attempts, "time", "times"), l.dayTime(d.NextAt)) + because
 	case d.State == DeliveryQueued:
-		return "Not told yet, since its mail is waiting to be sent" + because
+		return l.Say("Not told yet, since its mail is waiting to be sent") + because
 	case d.State == DeliveryCancelled:
-		return "Not told: its mail was cancelled before it was sent"
+		return l.Say("Not told: its mail was cancelled before it was sent")
 	}
-	return "Not told: its mail could not be delivered"
+	return l.Say("Not told: its mail could not be delivered")
 }
 
-func (x *ExplainedEvent) unmatchedWords(e *Explanation) string {
+func (x *ExplainedEvent) unmatchedWords(l Language, e *Explanation) string {
 	switch {
 	case e.Hidden && x.Event.Type != EventRemoved:
-		return "Not told: the case has been taken down"
+		return l.Say("Not told: the case has been taken down")
 	case x.Version == nil && e.Subscription.State == SubscriptionPending:
-		return "Not told: the subscription has not been confirmed"
+		return l.Say("Not told: the subscription has not been confirmed")
 	case x.Version == nil:
-		return "Not told: the subscription was not in force at the time"
+		return l.Say("Not told: the subscription was not in force at the time")
 	case !x.Matched && x.Answer.Interest != NotWanted:
-		return "Not told yet, since it has not been matched: " + x.Answer.Reason
+		return l.Say("Not told yet, since it has not been matched: %s", x.Answer.Reason)
 	case x.Answer.Interest != NotWanted:
-		return "Not told, though it should have been: " + x.Answer.Reason + ". Run sitenotice audit"
+		return l.Say("Not told, though it should have been: %s. Run sitenotice audit", x.Answer.Reason)
 	}
-	return "Not told: " + x.Answer.Reason
+	return l.Say("Not told: %s", x.Answer.Reason)
 }
 
-func (v *Version) mail() string {
+func (v *Version) mail(l Language) string {
 	if v == nil {
-		return "mail"
+		return l.Say("mail")
 	}
-	return v.Cadence.mail()
+	return v.Cadence.mail(l)
 }
 
-func (c Cadence) mail() string {
+func (c Cadence) mail(l Language) string {
 	switch c {
 	case Immediate:
-		return "immediate mail"
+		return l.Say("immediate mail")
 	case Daily:
-		return "daily mail"
+		return l.Say("daily mail")
 	case Weekly:
-		return "weekly mail"
+		return l.Say("weekly mail")
 	case Hook:
-		return "webhook"
+		return l.Say("webhook")
 	}
-	return "mail"
+	return l.Say("mail")
 }
-
-// moment writes a moment for a reader: "3 May 2026 07:00".
-func moment(ms int64) string { return time.UnixMilli(ms).In(London).Format("2 January 2006 15:04") }

@@ -9,8 +9,8 @@ import (
 
 func TestExplanationInWords(t *testing.T) {
 	now := moment(t, "2026-05-04T09:00:00Z")
-	near := alerts.Answer{Interest: alerts.Wanted, Reason: "it is 180 m from NW1 8NH, within 500 m"}
-	far := alerts.Answer{Interest: alerts.NotWanted, Reason: "it is 1.3 km from NW1 8NH, further than 500 m"}
+	near := alerts.Answer{Interest: alerts.Wanted, Reason: alerts.Sentencef("it is %s from %s, within %s", "180 m", "NW1 8NH", "500 m")}
+	far := alerts.Answer{Interest: alerts.NotWanted, Reason: alerts.Sentencef("it is 1.3 km from NW1 8NH, further than 500 m")}
 	live := alerts.Event{State: alerts.EventLive, Type: alerts.EventReceived, RunID: 7}
 	daily := &alerts.Version{Cadence: alerts.Daily}
 	owed := &alerts.Match{}
@@ -68,7 +68,7 @@ func TestExplanationInWords(t *testing.T) {
 			"Not told: the case has been taken down"},
 	} {
 		x := alerts.Explanation{Subscription: c.sub, Hidden: c.hidden}
-		if got := c.event.Words(&x, now); got != c.want {
+		if got := c.event.Words(alerts.English, &x, now); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}

@@ -101,8 +101,8 @@ func EventGroupsOf(types []EventType) (groups []string) {
 
 // FilterWords says what a filter lets through, a sentence without a full stop for
 // each of its parts. The first is always of the kinds.
-func FilterWords(f Filter) []string {
-	out := []string{"All kinds of application"}
+func (l Language) FilterWords(f Filter) []string {
+	out := []string{l.Say("All kinds of application")}
 	if len(f.Kinds) > 0 {
 		var labels []string
 		for _, g := range KindGroups {
@@ -112,46 +112,46 @@ func FilterWords(f Filter) []string {
 			case slices.ContainsFunc(g.Kinds, func(k Kind) bool { return !chosen(k) }): // part of it, as only programs choose
 				for _, k := range g.Kinds {
 					if chosen(k) {
-						labels = append(labels, uncapital(KindLabel(k)))
+						labels = append(labels, uncapital(l.KindLabel(k)))
 					}
 				}
 			default:
-				labels = append(labels, uncapital(g.Label))
+				labels = append(labels, uncapital(l.Word(g.Label)))
 			}
 		}
-		out[0] = "Only " + Listing(labels)
+		out[0] = l.Say("Only %s", l.Listing(labels))
 	}
 	if f.MajorOnly {
-		out = append(out, "Only major schemes")
+		out = append(out, l.Say("Only major schemes"))
 	}
 	if len(f.Events) > 0 {
 		var labels []string
 		for _, g := range EventGroups {
 			if slices.ContainsFunc(g.Events, func(t EventType) bool { return slices.Contains(f.Events, t) }) {
-				labels = append(labels, uncapital(g.Label))
+				labels = append(labels, uncapital(l.Word(g.Label)))
 			}
 		}
-		out = append(out, "Only this news: "+Listing(labels))
+		out = append(out, l.Say("Only this news: %s", l.Listing(labels)))
 	}
 	if len(f.Include) > 0 {
-		out = append(out, "Only with one of these words: "+quoted(f.Include))
+		out = append(out, l.Say("Only with one of these words: %s", l.quoted(f.Include)))
 	}
 	if len(f.Exclude) > 0 {
-		out = append(out, "Not with any of these words: "+quoted(f.Exclude))
+		out = append(out, l.Say("Not with any of these words: %s", l.quoted(f.Exclude)))
 	}
 	return out
 }
 
 // AreaExtras says what an area has besides what [AreaWords] names, a sentence
 // without a full stop for each.
-func AreaExtras(a Area) (out []string) {
+func (l Language) AreaExtras(a Area) (out []string) {
 	if a.Ring > 0 && a.Kind == AreaPolygon {
-		out = append(out, "Major schemes also up to "+Metres(a.Ring)+" outside it")
+		out = append(out, l.Say("Major schemes also up to %s outside it", Metres(a.Ring)))
 	} else if a.Ring > 0 {
-		out = append(out, "Major schemes also within "+Metres(a.Ring))
+		out = append(out, l.Say("Major schemes also within %s", Metres(a.Ring)))
 	}
 	if len(a.CarveOut) > 0 {
-		out = append(out, "Without the part that you left out")
+		out = append(out, l.Say("Without the part that you left out"))
 	}
 	return out
 }

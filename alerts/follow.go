@@ -36,36 +36,37 @@ type FollowEnd struct {
 	Application  Application
 	Subscription Subscription
 	Recipient    Recipient
-	Why          string // a clause without a full stop: "it was withdrawn on 3 May 2026"
+	Why          Sentence // a clause without a full stop: "it was withdrawn on 3 May 2026"
 }
 
-// FollowEnds says why nothing more is to be expected of a case; "" while something
+// FollowEnds says why nothing more is to be expected of a case; nothing while something
 // is. updated is when it last changed, unix ms, for a decision without a date.
-func FollowEnds(d *Details, hidden bool, updated int64, today Date) string {
-	on := func(what string, day Date) string {
-		if day == "" {
-			return what
-		}
-		return what + " on " + day.Long()
-	}
+func FollowEnds(d *Details, hidden bool, updated int64, today Date) Sentence {
 	switch {
 	case hidden:
-		return "it was taken down"
+		return Sentencef("it was taken down")
+	case d.AppealIsDecided() && d.AppealDecided == "":
+		return Sentencef("its appeal was decided")
 	case d.AppealIsDecided():
-		return on("its appeal was decided", d.AppealDecided)
+		return Sentencef("its appeal was decided on %s", d.AppealDecided)
 	case d.AppealIsLodged():
-		return ""
+		return Sentence{}
+	case d.IsWithdrawn() && d.Withdrawn == "":
+		return Sentencef("it was withdrawn")
 	case d.IsWithdrawn():
-		return on("it was withdrawn", d.Withdrawn)
+		return Sentencef("it was withdrawn on %s", d.Withdrawn)
 	case d.IsDecided():
 		decided := d.Decided
 		if decided == "" {
 			decided = DateOf(time.UnixMilli(updated))
 		}
 		if decided.AddMonths(FollowMonths) >= today {
-			return ""
+			return Sentence{}
 		}
-		return on("it was decided", d.Decided) + " and no appeal has been published since"
+		if d.Decided == "" {
+			return Sentencef("it was decided and no appeal has been published since")
+		}
+		return Sentencef("it was decided on %s and no appeal has been published since", d.Decided)
 	}
-	return ""
+	return Sentence{}
 }

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ var homes = regexp.MustCompile(`(?i)\b(\d[\d,]*|two|three|four|five|six|seven|ei
 // becomes finds what a building is to be used as: "change … to a nursery".
 var becomes = regexp.MustCompile(`(?i)\bto (?:form |create |use as )?(?:an? |the )?([\pL][\pL-]{2,20})`)
 
-var spelt = map[string]string{"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10", "twelve": "12"}
+var spelt = map[string]int{"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12}
 
 // gists are words that a description of works may hold and what they come to, the
 // most telling first.
@@ -40,41 +41,55 @@ var kindGists = map[Kind]struct {
 }
 
 // Gist says what an application is for: "9 flats", "rear extension", "tree works".
-func Gist(d *Details) string {
+func (l Language) Gist(d *Details) string {
 	kind := kindGists[d.Kind]
 	if kind.first {
-		return kind.gist
+		return l.Word(kind.gist)
 	}
 	text := Line(d.Description, 300)
 	if m := homes.FindStringSubmatch(text); m != nil {
-		n := strings.ToLower(m[1])
-		if digits, ok := spelt[n]; ok {
-			n = digits
+		n, ok := spelt[strings.ToLower(m[1])]
+		if !ok {
+			n, _ = strconv.Atoi(strings.ReplaceAll(m[1], ",", ""))
 		}
-		if noun := strings.ToLower(m[2]); noun != "dwellings" && noun != "dwellinghouses" {
-			return n + " " + noun
-		}
-		return n + " homes"
+		return l.homes(n, strings.ToLower(m[2]))
 	}
 	lower := strings.ToLower(text)
 	if strings.Contains(lower, "change of use") || d.Kind == KindChangeOfUse {
 		if m := becomes.FindStringSubmatch(text); m != nil {
-			return "change of use to " + strings.ToLower(m[1])
+			return l.Say("change of use to %s", strings.ToLower(m[1]))
 		}
-		return "change of use"
+		return l.Say("change of use")
 	}
 	for _, g := range gists {
 		if strings.Contains(lower, g.word) {
-			return g.gist
+			return l.Word(g.gist)
 		}
 	}
 	if kind.gist != "" {
-		return kind.gist
+		return l.Word(kind.gist)
 	}
 	if d.Kind != "" && d.Kind != KindOther {
-		return strings.ToLower(KindLabel(d.Kind))
+		return strings.ToLower(l.KindLabel(d.Kind))
 	}
-	return "an application"
+	return l.Say("an application")
+}
+
+// homes counts homes by the noun that the council uses of them.
+func (l Language) homes(n int, noun string) string {
+	switch noun {
+	case "flats":
+		return l.Plural(n, "flat", "flats")
+	case "houses":
+		return l.Plural(n, "house", "houses")
+	case "apartments":
+		return l.Plural(n, "apartment", "apartments")
+	case "maisonettes":
+		return l.Plural(n, "maisonette", "maisonettes")
+	case "bedspaces":
+		return l.Plural(n, "bedspace", "bedspaces")
+	}
+	return l.Plural(n, "home", "homes")
 }
 
 // partOf begins addresses whose first part says nothing without the second.

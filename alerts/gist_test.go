@@ -19,7 +19,7 @@ func TestAGistSaysWhatItIsFor(t *testing.T) {
 		{KindReserved, "Pursuant to outline", "reserved matters"},
 		{"", "", "an application"},
 	} {
-		if got := Gist(&Details{Kind: c.kind, Description: c.description}); got != c.want {
+		if got := English.Gist(&Details{Kind: c.kind, Description: c.description}); got != c.want {
 			t.Errorf("%q is %q, want %q", c.description, got, c.want)
 		}
 	}

@@ -39,7 +39,7 @@ func (g Group) Scope() Scope { return GroupScope(g.ID) }
 // fault is beside the field.
 func CleanName(s, field, problem string) (string, *InvalidError) {
 	if s = Line(s, MaxGroupName); s == "" {
-		return "", &InvalidError{field, problem}
+		return "", Invalid(field, problem)
 	}
 	return s, nil
 }
@@ -176,18 +176,18 @@ func (w TokenWish) Check(now time.Time) (TokenWish, int64, *InvalidError) {
 		return w, 0, fault
 	}
 	if len(w.Scopes) == 0 {
-		return w, 0, &InvalidError{"scopes", "Choose what it may be used for"}
+		return w, 0, Invalid("scopes", "Choose what it may be used for")
 	}
 	for _, s := range w.Scopes {
 		if !slices.Contains(TokenScopes, s) {
-			return w, 0, &InvalidError{"scopes", "Choose what it may be used for: read, write or feeds"}
+			return w, 0, Invalid("scopes", "Choose what it may be used for: read, write or feeds")
 		}
 	}
 	// What is in the address of a feed is seen by more programs than what is in a header.
 	if feeds := slices.Contains(w.Scopes, TokenFeeds); feeds && len(w.Scopes) > 1 {
-		return w, 0, &InvalidError{"scopes", "The address of a feed cannot be used for anything else. Make two"}
+		return w, 0, Invalid("scopes", "The address of a feed cannot be used for anything else. Make two")
 	} else if !slices.Contains(TokenDays, w.Days) || w.Days == 0 && !feeds {
-		return w, 0, &InvalidError{"days", "Choose how long it is to last: 30, 90 or 365 days"}
+		return w, 0, Invalid("days", "Choose how long it is to last: 30, 90 or 365 days")
 	}
 	if w.Days == 0 {
 		return w, Forever, nil

@@ -1,7 +1,6 @@
 package alerts
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -88,7 +87,12 @@ var publicWords = map[FaultKind]string{
 
 // Words says what is wrong so that everybody may read it; Detail of a [FeedFault]
 // says more to whoever mends the feed.
-func (k FaultKind) Words() string { return cmp.Or(publicWords[k], "something is wrong with it") }
+func (k FaultKind) Words(l Language) string {
+	if words, ok := publicWords[k]; ok {
+		return l.Word(words)
+	}
+	return l.Say("something is wrong with it")
+}
 
 // A FeedFault is something about a feed that a person has to mend.
 type FeedFault struct {
@@ -195,10 +199,10 @@ func HealthOf(h FeedHistory, now time.Time) Health {
 
 // Reason says in plain words why the feed needs a person, so that everybody may
 // read it; empty when it does not.
-func (h *Health) Reason() string {
+func (h *Health) Reason(l Language) string {
 	words := make([]string, len(h.Faults))
 	for i, f := range h.Faults {
-		words[i] = f.Kind.Words()
+		words[i] = f.Kind.Words(l)
 	}
 	return strings.Join(words, "; ")
 }
@@ -355,18 +359,18 @@ func faults(h FeedHistory, is *Health, now time.Time) (out []FeedFault) {
 	if from := staleFrom(f, is); !from.IsZero() && now.After(from) {
 		usual := ""
 		if is.Cadence > 0 {
-			usual = " It is usually read " + EveryWords(is.Cadence) + "."
+			usual = " It is usually read " + English.EveryWords(is.Cadence) + "."
 		}
 		fault(FaultStale, "It was last read completely on %s.%s Is the file still published, under the same address?", dayAndTime(is.LastGood), usual)
 	}
 	if d := is.Drift; d != nil && len(d.Used) > 0 {
-		fault(FaultColumns, "Since %s it lacks %s that we use: %s. Bring them back, or correct the declaration.", dayAndTime(d.Since), Plural(len(d.Used), "column", "columns"), quoted(d.Used))
+		fault(FaultColumns, "Since %s it lacks %s that we use: %s. Bring them back, or correct the declaration.", dayAndTime(d.Since), English.Plural(len(d.Used), "column", "columns"), English.quoted(d.Used))
 	}
 	if last.Verdict == VerdictPartial {
 		fault(FaultPartial, "It was read on %s, but not the whole of it: %s.", dayAndTime(at), last.Reason)
 	}
 	if len(out) == 0 && is.Rhythm > 0 && now.Sub(is.LastNews) > max(staleFactor*is.Rhythm, 2*longestGap(loud(h.News)), quietFloor) {
-		fault(FaultQuiet, "It can be read, but nothing in it has changed since %s; usually something does %s. Is the export still running?", dayAndTime(is.LastNews), EveryWords(is.Rhythm))
+		fault(FaultQuiet, "It can be read, but nothing in it has changed since %s; usually something does %s. Is the export still running?", dayAndTime(is.LastNews), English.EveryWords(is.Rhythm))
 	}
 	if many(is.Bad, is.Rows) && last.Verdict != VerdictFailed {
 		fault(FaultRows, "Of %s rows %s have a fault and are left out. See which with: sitenotice feed check --feed %s FILE", Thousands(is.Rows), Thousands(is.Bad), f.Slug)
@@ -379,7 +383,7 @@ func faults(h FeedHistory, is *Health, now time.Time) (out []FeedFault) {
 		}
 	}
 	if many(unknown, is.Rows) {
-		fault(FaultCodes, "%s rows have codes that are not in its list, such as %s. Tell us what they mean, or add them to the declaration.", Thousands(unknown), quoted(codes[:min(len(codes), 5)]))
+		fault(FaultCodes, "%s rows have codes that are not in its list, such as %s. Tell us what they mean, or add them to the declaration.", Thousands(unknown), English.quoted(codes[:min(len(codes), 5)]))
 	}
 	return out
 }
@@ -396,37 +400,37 @@ func longestGap(runs []Run) (longest time.Duration) {
 
 func dayAndTime(t time.Time) string { return t.In(London).Format("2 January 2006 at 15:04") }
 
-func quoted(words []string) string {
+func (l Language) quoted(words []string) string {
 	out := make([]string, len(words))
 	for i, w := range words {
 		out[i] = "“" + Line(w, 60) + "”"
 	}
-	return Listing(out)
+	return l.Listing(out)
 }
 
 // EveryWords says how often something happens: "about once a day".
-func EveryWords(d time.Duration) string {
+func (l Language) EveryWords(d time.Duration) string {
 	round := func(unit time.Duration) int { return int(math.Round(float64(d) / float64(unit))) }
 	const day = 24 * time.Hour
 	switch {
 	case d <= 0:
 		return ""
 	case round(time.Minute) < 50:
-		return "about every " + Plural(max(round(time.Minute), 1), "minute", "minutes")
+		return l.Say("about every %s", l.Plural(max(round(time.Minute), 1), "minute", "minutes"))
 	case round(time.Hour) == 1:
-		return "about once an hour"
+		return l.Say("about once an hour")
 	case round(time.Hour) < 20:
-		return fmt.Sprintf("about every %d hours", round(time.Hour))
+		return l.Say("about every %s", l.Plural(round(time.Hour), "hour", "hours"))
 	case round(day) == 1:
-		return "about once a day"
+		return l.Say("about once a day")
 	case round(day) == 7:
-		return "about once a week"
+		return l.Say("about once a week")
 	case round(day) < 25:
-		return fmt.Sprintf("about every %d days", round(day))
+		return l.Say("about every %s", l.Plural(round(day), "day", "days"))
 	case round(day) < 36:
-		return "about once a month"
+		return l.Say("about once a month")
 	}
-	return fmt.Sprintf("about every %d weeks", round(7*day))
+	return l.Say("about every %s", l.Plural(round(7*day), "week", "weeks"))
 }
 
 // FilledBy returns those of the fields that have a value in d.

@@ -99,11 +99,11 @@ func TestWhenAFeedNeedsAPerson(t *testing.T) {
 		if c.says != "" && (len(got.Faults) == 0 || !strings.Contains(got.Faults[0].Detail, c.says)) {
 			t.Errorf("%s: it says %+v, want %q", c.name, got.Faults, c.says)
 		}
-		if (got.Reason() != "") != (got.State == alerts.HealthPerson) {
-			t.Errorf("%s: %s for the reason %q", c.name, got.State, got.Reason())
+		if (got.Reason(alerts.English) != "") != (got.State == alerts.HealthPerson) {
+			t.Errorf("%s: %s for the reason %q", c.name, got.State, got.Reason(alerts.English))
 		}
 		for _, f := range got.Faults {
-			if f.Kind.Words() == alerts.FaultKind("").Words() {
+			if f.Kind.Words(alerts.English) == alerts.FaultKind("").Words(alerts.English) {
 				t.Errorf("%s: nobody has said in public words what %s is", c.name, f.Kind)
 			}
 		}
@@ -185,7 +185,7 @@ func TestDriftNamesWhatCameAndWent(t *testing.T) {
 func TestEveryWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "", 90 * time.Second: "about every 2 minutes", 58 * time.Minute: "about once an hour", 6 * hour: "about every 6 hours",
 		23 * hour: "about once a day", 3 * day: "about every 3 days", 7*day - hour: "about once a week", 30 * day: "about once a month", 70 * day: "about every 10 weeks"} {
-		if got := alerts.EveryWords(d); got != want {
+		if got := alerts.English.EveryWords(d); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)
 		}
 	}

@@ -42,7 +42,7 @@ func MuteOf(what MuteWhat, application int64, authority string, d *Details) (m M
 	case MuteSite:
 		m.Key, m.Label = strings.Join(siteKeys(authority, d), "\n"), Line(d.Address, 160)
 	case MuteKind:
-		m.Key, m.Label = string(d.Kind), KindLabel(d.Kind)
+		m.Key, m.Label = string(d.Kind), English.KindLabel(d.Kind)
 	}
 	return m, m.Key != ""
 }

@@ -49,10 +49,10 @@ func (m Month) Bounds() (from, to time.Time) {
 	return from, from.AddDate(0, 1, 0)
 }
 
-// Long writes the month for a reader: "November 2026".
-func (m Month) Long() string {
+// In writes the month for a reader: "November 2026".
+func (m Month) In(l Language) string {
 	from, _ := m.Bounds()
-	return from.Format("January 2006")
+	return l.MonthOf(from)
 }
 
 // A QuietMonth is a month in which a recipient was sent nothing, and what speaks for

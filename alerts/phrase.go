@@ -17,12 +17,12 @@ type TextChange struct {
 func (c TextChange) IsNumber() bool { return hasDigit(c.Old) && hasDigit(c.New) }
 
 // Words says what has changed: "12 → 18 homes".
-func (c TextChange) Words() string {
+func (c TextChange) Words(l Language) string {
 	switch {
 	case c.Old == "":
-		return "added: “" + c.New + "”"
+		return l.Say("added: “%s”", c.New)
 	case c.New == "":
-		return "taken out: “" + c.Old + "”"
+		return l.Say("taken out: “%s”", c.Old)
 	case c.IsNumber() && c.Next != "":
 		return c.Old + " → " + c.New + " " + c.Next
 	case c.IsNumber():
@@ -143,9 +143,9 @@ func trimWord(w string) string {
 func hasDigit(s string) bool { return strings.ContainsFunc(s, unicode.IsDigit) }
 
 // DateChange says that a day has become another: "12 May → 26 May 2026".
-func DateChange(old, new Date) string {
+func (l Language) DateChange(old, new Date) string {
 	if len(old) >= 4 && len(new) >= 4 && old[:4] == new[:4] {
-		return old.Short() + " → " + new.Long()
+		return l.ShortDay(old) + " → " + l.Day(new)
 	}
-	return old.Long() + " → " + new.Long()
+	return l.Day(old) + " → " + l.Day(new)
 }

@@ -24,7 +24,7 @@ func TestAChangedTextIsToldByItsChangedPhrases(t *testing.T) {
 		changes, ok := TextChanges(c.old, c.new)
 		words := make([]string, len(changes))
 		for i, change := range changes {
-			words[i] = change.Words()
+			words[i] = change.Words(English)
 		}
 		got := strings.Join(words, "; ")
 		if !ok {
@@ -55,10 +55,10 @@ func TestAChangedNumberIsNeverLeftOut(t *testing.T) {
 }
 
 func TestADateThatMovesNamesTheYearOnce(t *testing.T) {
-	if got := DateChange("2026-05-12", "2026-05-26"); got != "12 May → 26 May 2026" {
+	if got := English.DateChange("2026-05-12", "2026-05-26"); got != "12 May → 26 May 2026" {
 		t.Error(got)
 	}
-	if got := DateChange("2026-12-28", "2027-01-11"); got != "28 December 2026 → 11 January 2027" {
+	if got := English.DateChange("2026-12-28", "2027-01-11"); got != "28 December 2026 → 11 January 2027" {
 		t.Error(got)
 	}
 }

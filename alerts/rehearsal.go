@@ -26,7 +26,7 @@ type Rehearsed struct {
 	Application *Application
 	Type        EventType
 	On          Date
-	Reason      string
+	Reason      Sentence // a clause without a full stop
 }
 
 // Rehearse asks a wish about everything that was news on or after a day, of all the
@@ -47,7 +47,7 @@ func Rehearse(w Wish, cases []CaseHistory, since, today Date) (Rehearsal, error)
 				return r, err
 			}
 			answer := Wants(&v, ground, candidate)
-			found := Rehearsed{&c.Application, e.Type, DateOf(time.UnixMilli(e.At)), Capital(answer.Reason)}
+			found := Rehearsed{&c.Application, e.Type, DateOf(time.UnixMilli(e.At)), answer.Reason}
 			switch {
 			case answer.Interest == Wanted:
 				r.Hits = append(r.Hits, found)

@@ -39,16 +39,16 @@ func TestRehearsalOfThePast(t *testing.T) {
 	}
 	list := func(items []Rehearsed) (out []string) {
 		for _, i := range items {
-			out = append(out, string(i.On)+" "+i.Application.Reference+" "+string(i.Type)+": "+i.Reason)
+			out = append(out, string(i.On)+" "+i.Application.Reference+" "+string(i.Type)+": "+i.Reason.String())
 		}
 		return out
 	}
 	r := rehearse(Filter{}, Daily)
-	if got, want := list(r.Hits), []string{"2026-11-10 fresh amended: It is 0 m from home, within 500 m", "2026-10-05 old decided: It is 0 m from home, within 500 m",
-		"2026-10-01 fresh received: It is 0 m from home, within 500 m"}; !slices.Equal(got, want) {
+	if got, want := list(r.Hits), []string{"2026-11-10 fresh amended: it is 0 m from home, within 500 m", "2026-10-05 old decided: it is 0 m from home, within 500 m",
+		"2026-10-01 fresh received: it is 0 m from home, within 500 m"}; !slices.Equal(got, want) {
 		t.Errorf("hits\n%q\nwant\n%q", got, want)
 	}
-	if got, want := list(r.Misses), []string{"2026-10-02 away received: It is 1.4 km from home, further than 500 m"}; !slices.Equal(got, want) {
+	if got, want := list(r.Misses), []string{"2026-10-02 away received: it is 1.4 km from home, further than 500 m"}; !slices.Equal(got, want) {
 		t.Errorf("misses\n%q\nwant\n%q", got, want)
 	}
 	if r.Mails != 3 || r.Days != 90 {
@@ -58,7 +58,7 @@ func TestRehearsalOfThePast(t *testing.T) {
 		t.Errorf("%d weekly mails, want 3", r.Mails)
 	}
 	r = rehearse(Filter{Kinds: []Kind{KindTreesTPO}, Events: []EventType{EventAmended}}, Daily)
-	if len(r.Hits) != 1 || len(r.Misses) != 3 || r.Misses[0].Reason != "Its type is not among those chosen" {
+	if len(r.Hits) != 1 || len(r.Misses) != 3 || r.Misses[0].Reason.String() != "its type is not among those chosen" {
 		t.Errorf("filtered: %q and %q", list(r.Hits), list(r.Misses))
 	}
 }

@@ -28,7 +28,7 @@ type Preferences struct {
 // Check returns the faults in what a form asks for.
 func (p Preferences) Check() []*InvalidError {
 	if p.Remind != 0 && !slices.Contains(RemindChoices, p.Remind) {
-		return []*InvalidError{{"remind", "Choose from the numbers of days in the list, or no reminder"}}
+		return []*InvalidError{Invalid("remind", "Choose from the numbers of days in the list, or no reminder")}
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (r Reach) String() string {
 	if r.Applications == 0 {
 		return "It would tell nobody: nothing in it is news."
 	}
-	applications, people := Plural(r.Applications, "application", "applications"), Plural(r.People, "person", "people")
+	applications, people := English.Plural(r.Applications, "application", "applications"), English.Plural(r.People, "person", "people")
 	if r.More {
 		applications = "more than " + applications
 	}

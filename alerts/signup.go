@@ -80,13 +80,13 @@ func CheckPlace(p geo.Point) *InvalidError {
 	inside := func(lon, lat float64) bool { return lon >= -8.7 && lon <= 1.8 && lat >= 49.8 && lat <= 60.9 }
 	switch {
 	case math.IsNaN(p.Lon) || math.IsNaN(p.Lat):
-		return &InvalidError{"lat", "Enter the latitude and longitude as numbers, like 51.5397 and -0.1425"}
+		return Invalid("lat", "Enter the latitude and longitude as numbers, like 51.5397 and -0.1425")
 	case inside(p.Lon, p.Lat):
 		return nil
 	case inside(p.Lat, p.Lon):
-		return &InvalidError{"lat", "Latitude and longitude seem to be swapped: in the United Kingdom the latitude is between 49.8 and 60.9"}
+		return Invalid("lat", "Latitude and longitude seem to be swapped: in the United Kingdom the latitude is between 49.8 and 60.9")
 	}
-	return &InvalidError{"lat", "This place is outside the United Kingdom: its latitudes are 49.8 to 60.9, its longitudes -8.7 to 1.8"}
+	return Invalid("lat", "This place is outside the United Kingdom: its latitudes are 49.8 to 60.9, its longitudes -8.7 to 1.8")
 }
 
 // Kinds lists the kinds of application in the order in which forms offer them.
@@ -117,32 +117,33 @@ func CleanLabel(s string) string {
 // ParseAddress checks an e-mail address that somebody typed and returns it as it
 // is stored: trimmed, its domain in ASCII and lower case, its local part as typed.
 func ParseAddress(s string) (string, *InvalidError) {
-	fault := func(problem string) (string, *InvalidError) { return "", &InvalidError{"email", problem} }
+	wrong := func() (string, *InvalidError) {
+		return "", Invalid("email", "Enter an e-mail address like name@example.org")
+	}
 	s = strings.TrimSpace(s)
 	if s == "" {
-		return fault("Enter your e-mail address")
+		return "", Invalid("email", "Enter your e-mail address")
 	}
-	const wrong = "Enter an e-mail address like name@example.org"
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 {
-		return fault(wrong)
+		return wrong()
 	}
 	local, domain := s[:at], s[at+1:]
 	for _, r := range local {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),:;<>@[\]%`, r) {
-			return fault(wrong)
+			return wrong()
 		}
 	}
 	domain, err := idna.Lookup.ToASCII(strings.ToLower(domain))
 	if err != nil || !strings.Contains(domain, ".") || strings.HasSuffix(domain, ".") || numeric(domain) {
-		return fault(wrong)
+		return wrong()
 	}
 	s = local + "@" + domain
 	if len(local) > 64 || len(s) > 254 {
-		return fault("This e-mail address is too long")
+		return "", Invalid("email", "This e-mail address is too long")
 	}
 	if parsed, err := mail.ParseAddress(s); err != nil || parsed.Address != s || parsed.Name != "" {
-		return fault(wrong)
+		return wrong()
 	}
 	return s, nil
 }

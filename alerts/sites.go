@@ -1,7 +1,6 @@
 package alerts
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -165,7 +164,7 @@ type Past map[int64][]PastCase
 
 // PastWords counts other applications on a site: "3 earlier here: 2 refused, 1
 // approved"; "" when there are none.
-func PastWords(past []PastCase) string {
+func (l Language) PastWords(past []PastCase) string {
 	if len(past) == 0 {
 		return ""
 	}
@@ -176,8 +175,8 @@ func PastWords(past []PastCase) string {
 	var parts []string
 	for _, o := range endings {
 		if n := counts[o]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, o))
+			parts = append(parts, l.Plural(n, string(o), string(o)))
 		}
 	}
-	return fmt.Sprintf("%d earlier here: %s", len(past), strings.Join(parts, ", "))
+	return l.Say("%s: %s", l.Plural(len(past), "earlier here", "earlier here"), strings.Join(parts, ", "))
 }

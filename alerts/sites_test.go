@@ -73,10 +73,10 @@ func TestSitesKeepTheOrderAndEveryCase(t *testing.T) {
 }
 
 func TestThePastOfASiteIsCounted(t *testing.T) {
-	if got := PastWords([]PastCase{{1, EndingApproved}, {2, EndingRefused}, {3, EndingRefused}}); got != "3 earlier here: 2 refused, 1 approved" {
+	if got := English.PastWords([]PastCase{{1, EndingApproved}, {2, EndingRefused}, {3, EndingRefused}}); got != "3 earlier here: 2 refused, 1 approved" {
 		t.Error(got)
 	}
-	if got := PastWords(nil); got != "" {
+	if got := English.PastWords(nil); got != "" {
 		t.Error(got)
 	}
 	if got := EndingOf(&Details{Decision: DecisionRefused, AppealDecision: AppealAllowed}); got != EndingApproved {

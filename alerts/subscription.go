@@ -66,36 +66,36 @@ func (f Filter) IsZero() bool {
 	return len(f.Kinds)+len(f.Events)+len(f.Include)+len(f.Exclude) == 0 && !f.MajorOnly
 }
 
-// refuses returns why the filter leaves out an event, or "".
-func (f *Filter) refuses(t EventType, d *Details) string {
+// refuses returns why the filter leaves out an event, if it does.
+func (f *Filter) refuses(t EventType, d *Details) Sentence {
 	switch {
 	case f.IsZero():
-		return ""
+		return Sentence{}
 	case f.MajorOnly && !d.IsMajor():
-		return "it is not a major scheme"
+		return Sentencef("it is not a major scheme")
 	case len(f.Kinds) > 0 && !slices.Contains(f.Kinds, d.Kind):
-		return "its type is not among those chosen"
+		return Sentencef("its type is not among those chosen")
 	case len(f.Events) > 0 && !slices.ContainsFunc(news(t, d), func(t EventType) bool { return slices.Contains(f.Events, t) }):
-		return "this kind of news is not among those chosen"
+		return Sentencef("this kind of news is not among those chosen")
 	case len(f.Include)+len(f.Exclude) == 0:
-		return ""
+		return Sentence{}
 	}
 	text := plain(d.Description + " " + d.Address)
 	occurs := func(word string) bool { w := plain(word); return w != " " && strings.Contains(text, w) }
 	blank := func(word string) bool { return plain(word) == " " }
 	if slices.ContainsFunc(f.Include, func(w string) bool { return !blank(w) }) && !slices.ContainsFunc(f.Include, occurs) {
-		return "none of the chosen words occurs in it"
+		return Sentencef("none of the chosen words occurs in it")
 	}
 	if slices.ContainsFunc(f.Exclude, occurs) {
-		return "one of the excluded words occurs in it"
+		return Sentencef("one of the excluded words occurs in it")
 	}
-	return ""
+	return Sentence{}
 }
 
 // Fits reports whether the filter lets a case through, whatever its news.
 func (f Filter) Fits(d *Details) bool {
 	f.Events = nil
-	return f.refuses("", d) == ""
+	return f.refuses("", d).IsZero()
 }
 
 // plain reduces a text to its words in lower case with a space before each, so

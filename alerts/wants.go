@@ -139,26 +139,26 @@ const (
 // me?" or "why not?".
 type Answer struct {
 	Interest Interest
-	Reason   string // a clause without a full stop: "it is 180 m from NW1 8NH, within 500 m"
+	Reason   Sentence // a clause without a full stop: "it is 180 m from NW1 8NH, within 500 m"
 }
 
 // Wants decides whether a version of a subscription wants an event, and says
 // why. It reads nothing but its arguments.
 func Wants(v *Version, ground *Ground, c *Candidate) Answer {
 	interest, refusal, found := decide(v, ground, c)
-	if refusal != "" {
+	if !refusal.IsZero() {
 		return Answer{interest, refusal}
 	}
 	reason := ground.words(found)
 	switch {
 	case interest == Correction && c.Type == EventRemoved:
-		reason = "it was taken down"
+		reason = Sentencef("it was taken down")
 	case interest == Correction && c.Type == EventRecalled:
-		reason = "what a mistaken file said of it was taken back"
+		reason = Sentencef("what a mistaken file said of it was taken back")
 	case interest == Correction:
-		reason = "it turns out to be elsewhere: " + reason
+		reason = Sentencef("it turns out to be elsewhere: %s", reason)
 	case interest == NotWanted && found.inside():
-		reason = "it was inside the area before it moved, and still is"
+		reason = Sentencef("it was inside the area before it moved, and still is")
 	}
 	return Answer{interest, reason}
 }
@@ -174,9 +174,9 @@ func Decide(v *Version, ground *Ground, c *Candidate) Interest {
 //
 // A correction passes every filter: whether it is owed depends on what was told
 // of the case, and that was decided by the case as it was then.
-func decide(v *Version, ground *Ground, c *Candidate) (Interest, string, finding) {
+func decide(v *Version, ground *Ground, c *Candidate) (Interest, Sentence, finding) {
 	if !v.InForce(c.Seq) {
-		return NotWanted, "the subscription did not ask for this at the time", finding{}
+		return NotWanted, Sentencef("the subscription did not ask for this at the time"), finding{}
 	}
 	is := ground.find(&c.Is, c.Authority, c.After.IsMajor())
 	was := false
@@ -185,18 +185,18 @@ func decide(v *Version, ground *Ground, c *Candidate) (Interest, string, finding
 	}
 	switch {
 	case c.Type.TakesBack() && (is.inside() || was):
-		return Correction, "", is
+		return Correction, Sentence{}, is
 	case !is.inside() && was:
-		return Correction, "", is
+		return Correction, Sentence{}, is
 	case !is.inside():
-		return NotWanted, "", is
+		return NotWanted, Sentence{}, is
 	case c.Type == EventLocated && was:
-		return NotWanted, "", is
+		return NotWanted, Sentence{}, is
 	}
-	if why := v.Filter.refuses(c.Type, &c.After); why != "" {
+	if why := v.Filter.refuses(c.Type, &c.After); !why.IsZero() {
 		return NotWanted, why, is
 	}
-	return Wanted, "", is
+	return Wanted, Sentence{}, is
 }
 
 // A finding is where a place lies in relation to an area.
@@ -221,7 +221,7 @@ func (f finding) inside() bool { return f.where >= within }
 // Contains reports whether a place lies in the area, and says why. The edge
 // counts as inside, also the edge of what is carved out. A place whose position
 // is uncertain counts when it may be inside, and a site when any part of it is.
-func (g *Ground) Contains(p Place, authority string, major bool) (bool, string) {
+func (g *Ground) Contains(p Place, authority string, major bool) (bool, Sentence) {
 	f := g.find(&p, authority, major)
 	return f.inside(), g.words(f)
 }
@@ -276,50 +276,50 @@ func (g *Ground) find(p *Place, authority string, major bool) finding {
 }
 
 // words says what was found.
-func (g *Ground) words(f finding) string {
+func (g *Ground) words(f finding) Sentence {
 	switch f.where {
 	case unlocated:
-		return "the council has published no position for it"
+		return Sentencef("the council has published no position for it")
 	case carvedOut:
-		return "it is in the part that was taken out of the area"
+		return Sentencef("it is in the part that was taken out of the area")
 	case elsewhere:
 		switch g.Kind {
 		case AreaWard:
-			return "it is not in the ward " + g.name()
+			return Sentencef("it is not in the ward %s", g.name())
 		case AreaApplication:
-			return "it is another application than the one that is followed"
+			return Sentencef("it is another application than the one that is followed")
 		}
-		return "it is an application to another council"
+		return Sentencef("it is an application to another council")
 	case byCode:
 		switch g.Kind {
 		case AreaWard:
-			return "it is in the ward " + g.name()
+			return Sentencef("it is in the ward %s", g.name())
 		case AreaApplication:
-			return "it is the application that is followed"
+			return Sentencef("it is the application that is followed")
 		}
-		return "it is an application to " + g.name()
+		return Sentencef("it is an application to %s", g.name())
 	case tooFar:
 		if g.Kind == AreaPolygon {
-			return fmt.Sprintf("it is %s outside %s", Metres(f.distance), g.name())
+			return Sentencef("it is %s outside %s", Metres(f.distance), g.name())
 		}
-		return fmt.Sprintf("it is %s from %s, further than %s", Metres(f.distance), g.name(), Metres(f.limit))
+		return Sentencef("it is %s from %s, further than %s", Metres(f.distance), g.name(), Metres(f.limit))
 	}
 	switch {
 	case g.Kind == AreaPolygon && f.distance > 0:
-		return fmt.Sprintf("it is %s from %s", Metres(f.distance), g.name())
+		return Sentencef("it is %s from %s", Metres(f.distance), g.name())
 	case g.Kind == AreaPolygon:
-		return "it is inside " + g.name()
+		return Sentencef("it is inside %s", g.name())
 	case f.distance > f.limit:
-		return fmt.Sprintf("it is about %s from %s, and its position is known only roughly", Metres(f.distance), g.name())
+		return Sentencef("it is about %s from %s, and its position is known only roughly", Metres(f.distance), g.name())
 	}
-	return fmt.Sprintf("it is %s from %s, within %s", Metres(f.distance), g.name(), Metres(f.limit))
+	return Sentencef("it is %s from %s, within %s", Metres(f.distance), g.name(), Metres(f.limit))
 }
 
-func (g *Ground) name() string {
+func (g *Ground) name() any {
 	if g.Label != "" {
 		return g.Label
 	}
-	return "the area"
+	return Sentencef("the area")
 }
 
 // Metres writes a distance for a reader: "180 m", "1.4 km".

@@ -73,7 +73,7 @@ func ask(t testing.TB, area alerts.Area, filter alerts.Filter, e alerts.Event) a
 	if d := alerts.Decide(&v, ground, c); d != a.Interest {
 		t.Errorf("Decide = %v, Wants = %v", d, a)
 	}
-	if a.Reason == "" || strings.HasSuffix(a.Reason, ".") {
+	if a.Reason.IsZero() || strings.HasSuffix(a.Reason.String(), ".") {
 		t.Errorf("reason %q is no clause", a.Reason)
 	}
 	return a
@@ -118,7 +118,7 @@ func TestCircle(t *testing.T) {
 			e.After.Scale = "major"
 		}
 		got := ask(t, alerts.Area{Kind: alerts.AreaCircle, Centre: home, Radius: c.radius, Ring: c.ring}, alerts.Filter{}, e)
-		if got.Interest != c.want || !strings.Contains(got.Reason, c.reason) {
+		if got.Interest != c.want || !strings.Contains(got.Reason.String(), c.reason) {
 			t.Errorf("%s: %v, want %v because %q", c.name, got, c.want, c.reason)
 		}
 	}
@@ -182,7 +182,7 @@ func TestPolygonAndCarveOut(t *testing.T) {
 	}
 	major := received(point(-.09, 51.55, 0))
 	major.After.Kind = alerts.KindEIA
-	if got := ask(t, ringed, alerts.Filter{}, major); got.Interest != alerts.Wanted || got.Reason != "it is 695 m from our ward" {
+	if got := ask(t, ringed, alerts.Filter{}, major); got.Interest != alerts.Wanted || got.Reason.String() != "it is 695 m from our ward" {
 		t.Errorf("major in the ring of a polygon: %v", got)
 	}
 }

@@ -86,13 +86,13 @@ func Wire(authority, authorityName string, d *Details, base string) CaseJSON {
 		c.URL = base + ApplicationPath(Ref{authority, d.Reference})
 	}
 	if d.Kind != "" {
-		c.KindLabel = KindLabel(d.Kind)
+		c.KindLabel = English.KindLabel(d.Kind)
 	}
 	if d.Status != StatusUnknown {
-		c.StatusLabel = StatusLabel(d.Status)
+		c.StatusLabel = English.StatusLabel(d.Status)
 	}
 	if d.Decision != DecisionNone {
-		c.DecisionLabel = DecisionLabel(d.Decision)
+		c.DecisionLabel = English.DecisionLabel(d.Decision)
 	}
 	if d.Site.Located() {
 		c.Location = &LocationJSON{d.Site.Lon, d.Site.Lat, string(d.Site.Method), d.Site.Uncertainty}

@@ -53,58 +53,58 @@ func (w Wish) Apply(v Version) Version {
 func CheckWish(a Area, f Filter, c Cadence) []*InvalidError {
 	faults := checkArea(a)
 	if len(faults) == 0 && coversAll(a) {
-		faults = append(faults, &InvalidError{"carve", "The part that is left out covers the whole area: nothing would be left"})
+		faults = append(faults, Invalid("carve", "The part that is left out covers the whole area: nothing would be left"))
 	}
 	if c != Immediate && c != Daily && c != Weekly {
-		faults = append(faults, &InvalidError{"frequency", "Choose how often you want to hear from us"})
+		faults = append(faults, Invalid("frequency", "Choose how often you want to hear from us"))
 	}
 	return append(faults, checkFilter(f)...)
 }
 
 func checkArea(a Area) (faults []*InvalidError) {
-	add := func(field, problem string) { faults = append(faults, &InvalidError{field, problem}) }
+	add := func(fault *InvalidError) { faults = append(faults, fault) }
 	switch a.Kind {
 	case AreaCircle:
 		if !(a.Radius >= MinRadius && a.Radius <= MaxRadius) {
-			add("radius", fmt.Sprintf("Choose a distance between %s and %s", Metres(MinRadius), Metres(MaxRadius)))
+			add(Invalid("radius", "Choose a distance between %s and %s", Metres(MinRadius), Metres(MaxRadius)))
 		}
 		if err := CheckPlace(a.Centre); err != nil {
-			faults = append(faults, err)
+			add(err)
 		}
 	case AreaWard:
 		if a.Code == "" {
-			add("ward", "Choose a ward")
+			add(Invalid("ward", "Choose a ward"))
 		}
 	case AreaAuthority:
 		if a.Code == "" {
-			add("authority", "Choose a council")
+			add(Invalid("authority", "Choose a council"))
 		}
 	case AreaPolygon:
 		if len(a.Shape) == 0 {
-			add("outline", "Draw an area on the map, or enter its corners")
+			add(Invalid("outline", "Draw an area on the map, or enter its corners"))
 		} else if err := checkShape(a.Shape); err != nil {
-			add("outline", err.Error())
+			add(InvalidOutline("outline", err))
 		}
 	case AreaApplication:
 		if _, ok := a.Case(); !ok {
-			add("area", "Choose an application")
+			add(Invalid("area", "Choose an application"))
 		}
 	default:
-		add("area", "Choose an area")
+		add(Invalid("area", "Choose an area"))
 	}
 	if len(a.CarveOut) > 0 {
 		if err := checkShape(a.CarveOut); err != nil {
-			add("carve", err.Error())
+			add(InvalidOutline("carve", err))
 		}
 	}
 	switch {
 	case a.Ring == 0:
 	case a.Kind != AreaCircle && a.Kind != AreaPolygon:
-		add("ring", "A wider ring is possible around a place or an area that you drew, not around a ward or a council")
+		add(Invalid("ring", "A wider ring is possible around a place or an area that you drew, not around a ward or a council"))
 	case !(a.Ring > 0 && a.Ring <= MaxRing):
-		add("ring", "Choose a distance up to "+Metres(MaxRing)+" for major schemes")
+		add(Invalid("ring", "Choose a distance up to %s for major schemes", Metres(MaxRing)))
 	case a.Kind == AreaCircle && a.Ring <= a.Radius:
-		add("ring", "Choose a distance for major schemes that is greater than "+Metres(a.Radius)+", or none")
+		add(Invalid("ring", "Choose a distance for major schemes that is greater than %s, or none", Metres(a.Radius)))
 	}
 	return faults
 }
@@ -112,7 +112,7 @@ func checkArea(a Area) (faults []*InvalidError) {
 func checkShape(wkb []byte) error {
 	g, err := geo.DecodeWKB(wkb)
 	if err != nil {
-		return errors.New("This outline cannot be read. Draw it again")
+		return Invalid("", "This outline cannot be read. Draw it again")
 	}
 	_, err = geo.ValidateArea(g)
 	return outlineError(err)
@@ -121,10 +121,20 @@ func checkShape(wkb []byte) error {
 // outlineError is a fault in an outline as forms show faults: without the full
 // stop, which they add.
 func outlineError(err error) error {
-	if err == nil {
-		return nil
+	var fault *geo.AreaError
+	if errors.As(err, &fault) {
+		return Invalid("", strings.TrimSuffix(fault.Format, "."), fault.Args...)
 	}
-	return errors.New(strings.TrimSuffix(err.Error(), "."))
+	return err
+}
+
+// InvalidOutline is a fault in an outline, in the field in which it was drawn.
+func InvalidOutline(field string, err error) *InvalidError {
+	var fault *InvalidError
+	if errors.As(err, &fault) {
+		return fault.At(field)
+	}
+	return &InvalidError{Field: field, Problem: err.Error()}
 }
 
 // coversAll reports whether what is left out of an area leaves nothing: none of
@@ -162,13 +172,13 @@ func coversAll(a Area) bool {
 func checkFilter(f Filter) (faults []*InvalidError) {
 	for _, k := range f.Kinds {
 		if k != "" && !slices.Contains(Kinds, k) { // "" stands for cases to which the council gave no kind
-			faults = append(faults, &InvalidError{"kinds", "Choose from the kinds of application in the list"})
+			faults = append(faults, Invalid("kinds", "Choose from the kinds of application in the list"))
 			break
 		}
 	}
 	for _, t := range f.Events {
 		if !slices.Contains(EventTypes, t) {
-			faults = append(faults, &InvalidError{"events", "Choose from the kinds of news in the list"})
+			faults = append(faults, Invalid("events", "Choose from the kinds of news in the list"))
 			break
 		}
 	}
@@ -177,11 +187,11 @@ func checkFilter(f Filter) (faults []*InvalidError) {
 		empty := slices.IndexFunc(list, func(w string) bool { return plain(w) == " " })
 		switch {
 		case len(list) > MaxWords:
-			faults = append(faults, &InvalidError{field, fmt.Sprintf("Enter at most %d words; these are %d", MaxWords, len(list))})
+			faults = append(faults, Invalid(field, "Enter at most %d words; these are %d", MaxWords, len(list)))
 		case long >= 0:
-			faults = append(faults, &InvalidError{field, fmt.Sprintf("“%s” is longer than %d characters: separate words by commas", Line(list[long], 30), MaxWordLen)})
+			faults = append(faults, Invalid(field, "“%s” is longer than %d characters: separate words by commas", Line(list[long], 30), MaxWordLen))
 		case empty >= 0:
-			faults = append(faults, &InvalidError{field, fmt.Sprintf("“%s” has no letter or digit to look for", Line(list[empty], 30))})
+			faults = append(faults, Invalid(field, "“%s” has no letter or digit to look for", Line(list[empty], 30)))
 		}
 	}
 	slices.SortFunc(faults, func(a, b *InvalidError) int { return strings.Compare(a.Field, b.Field) })
@@ -208,7 +218,7 @@ func ParseOutline(s string) (wkb []byte, err error) {
 		return nil, nil
 	}
 	if len(s) > MaxOutline {
-		return nil, fmt.Errorf("This outline has too many corners: at most %d are possible. Simplify it", geo.MaxAreaCorners)
+		return nil, Invalid("", "This outline has too many corners: at most %d are possible. Simplify it", geo.MaxAreaCorners)
 	}
 	g, err := readOutline(s)
 	if err == nil {
@@ -224,7 +234,7 @@ func readOutline(s string) (geom.T, error) {
 	if strings.HasPrefix(s, "{") {
 		g, err := geo.DecodeGeoJSON([]byte(s))
 		if err != nil {
-			return nil, errors.New("This outline cannot be read: it is neither GeoJSON of an area nor a list of corners")
+			return nil, Invalid("", "This outline cannot be read: it is neither GeoJSON of an area nor a list of corners")
 		}
 		return g, nil
 	}
@@ -237,17 +247,17 @@ func readOutline(s string) (geom.T, error) {
 		}
 		numbers := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 		if len(numbers) != 2 {
-			return nil, fmt.Errorf("Line %d, “%s”, is no corner: enter its latitude and longitude, like 51.5397, -0.1425", line, Line(text, 40))
+			return nil, Invalid("", "Line %d, “%s”, is no corner: enter its latitude and longitude, like 51.5397, -0.1425", line, Line(text, 40))
 		}
 		lat, err1 := strconv.ParseFloat(numbers[0], 64)
 		lon, err2 := strconv.ParseFloat(numbers[1], 64)
 		if err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("Line %d, “%s”, is no corner: enter its latitude and longitude, like 51.5397, -0.1425", line, Line(text, 40))
+			return nil, Invalid("", "Line %d, “%s”, is no corner: enter its latitude and longitude, like 51.5397, -0.1425", line, Line(text, 40))
 		}
 		flat = append(flat, lon, lat)
 	}
 	if len(flat) < 6 {
-		return nil, errors.New("An area has at least three corners: enter the latitude and longitude of each on a line of its own")
+		return nil, Invalid("", "An area has at least three corners: enter the latitude and longitude of each on a line of its own")
 	}
 	return geom.NewPolygonFlat(geom.XY, append(flat, flat[0], flat[1]), []int{len(flat) + 2}), nil
 }

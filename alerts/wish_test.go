@@ -198,29 +198,29 @@ func TestGroupsAreEverythingOnce(t *testing.T) {
 }
 
 func TestFilterInWords(t *testing.T) {
-	got := strings.Join(FilterWords(Filter{Kinds: KindsOf([]string{"trees", "use"}), Events: EventsOf([]string{"new", "decided"}),
+	got := strings.Join(English.FilterWords(Filter{Kinds: KindsOf([]string{"trees", "use"}), Events: EventsOf([]string{"new", "decided"}),
 		Include: []string{"basement"}, Exclude: []string{"roof", "Mill Lane"}, MajorOnly: true}), "\n")
 	want := "Only changes of use and trees\nOnly major schemes\nOnly this news: new applications and decisions and withdrawals\n" +
 		"Only with one of these words: “basement”\nNot with any of these words: “roof” and “Mill Lane”"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := FilterWords(Filter{}); !slices.Equal(got, []string{"All kinds of application"}) {
+	if got := English.FilterWords(Filter{}); !slices.Equal(got, []string{"All kinds of application"}) {
 		t.Errorf("%q", got)
 	}
-	if got := FilterWords(Filter{Kinds: []Kind{KindTelecoms}})[0]; got != "Only telecommunications" {
+	if got := English.FilterWords(Filter{Kinds: []Kind{KindTelecoms}})[0]; got != "Only telecommunications" {
 		t.Errorf("part of a group: %q", got)
 	}
 }
 
 func TestHowOftenInWords(t *testing.T) {
 	for n, want := range map[int]string{0: "none in 90 days", 1: "fewer than one a month", 3: "about 1 a month", 9: "about 3 a month", 13: "about 1 a week", 26: "about 2 a week", 116: "about 9 a week", 15_000: "about 1,167 a week"} {
-		if got := RateWords(n, 90); got != want {
+		if got := English.RateWords(n, 90); got != want {
 			t.Errorf("%d in 90 days: %q, want %q", n, got, want)
 		}
 	}
 	for n, want := range map[int]string{0: "no mail in 90 days", 13: "about 1 mail a week", 26: "about 2 mails a week", 3: "about 1 mail a month"} {
-		if got := MailRateWords(n, 90); got != want {
+		if got := English.MailRateWords(n, 90); got != want {
 			t.Errorf("%d mails in 90 days: %q, want %q", n, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package alerts
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -100,102 +101,107 @@ var eventLabels = map[EventType]string{
 
 // label returns the words for a value; one that is not in the table is shown as it
 // is, made fit to show.
-func label[T ~string](labels map[T]string, v T) string {
+func label[T ~string](l Language, labels map[T]string, v T) string {
 	if words, ok := labels[v]; ok {
-		return words
+		return l.Word(words)
 	}
 	return Capital(Line(strings.ReplaceAll(string(v), "_", " "), 60))
 }
 
 // KindLabel names a kind of application: "Householder".
-func KindLabel(k Kind) string { return label(kindLabels, k) }
+func (l Language) KindLabel(k Kind) string { return label(l, kindLabels, k) }
 
 // StatusLabel names a stage: "Under consideration".
-func StatusLabel(s Status) string { return label(statusLabels, s) }
+func (l Language) StatusLabel(s Status) string { return label(l, statusLabels, s) }
 
 // DecisionLabel names a decision: "Approved with conditions".
-func DecisionLabel(d Decision) string { return label(decisionLabels, d) }
+func (l Language) DecisionLabel(d Decision) string { return label(l, decisionLabels, d) }
 
 // AppealLabel names the outcome of an appeal: "Dismissed".
-func AppealLabel(a AppealDecision) string { return label(appealLabels, a) }
+func (l Language) AppealLabel(a AppealDecision) string { return label(l, appealLabels, a) }
+
+// AppealWords says how an appeal ended: "Appeal dismissed".
+func (l Language) AppealWords(a AppealDecision) string {
+	return l.Say("Appeal %s", uncapital(l.AppealLabel(a)))
+}
 
 // EventLabel names what happened: "Amended".
-func EventLabel(t EventType) string { return label(eventLabels, t) }
+func (l Language) EventLabel(t EventType) string { return label(l, eventLabels, t) }
 
 // StateWords says how far a case has come: its decision, else its stage.
-func StateWords(d *Details) string {
+func (l Language) StateWords(d *Details) string {
 	on := func(what string, day Date) string {
 		if day == "" {
 			return what
 		}
-		return what + " on " + day.Long()
+		return l.Say("%s on %s", what, day)
 	}
 	switch {
 	case d.IsWithdrawn():
-		return on("Withdrawn", d.Withdrawn)
+		return on(l.StatusLabel(StatusWithdrawn), d.Withdrawn)
 	case d.AppealDecision != AppealNone:
-		return on("Appeal "+strings.ToLower(AppealLabel(d.AppealDecision)), d.AppealDecided)
+		return on(l.AppealWords(d.AppealDecision), d.AppealDecided)
 	case d.AppealIsLodged():
-		return on("Appeal lodged", d.AppealLodged)
+		return on(l.StatusLabel(StatusAppealLodged), d.AppealLodged)
 	case d.Decision != DecisionNone:
-		return on(DecisionLabel(d.Decision), d.Decided)
+		return on(l.DecisionLabel(d.Decision), d.Decided)
 	case d.IsDecided():
-		return on("Decided", d.Decided)
+		return on(l.StatusLabel(StatusDecided), d.Decided)
 	}
-	return StatusLabel(d.Status)
+	return l.StatusLabel(d.Status)
 }
 
 // DeadlineWords says until when comments can be sent. It is the council's date or
 // none: we compute no deadlines.
-func DeadlineWords(d *Details, today Date) string {
+func (l Language) DeadlineWords(d *Details, today Date) string {
 	switch until := d.CommentsUntil; {
 	case until == "":
-		return "The council has published no closing date for comments"
+		return l.Say("The council has published no closing date for comments")
 	case until < today:
-		return "Comments closed on " + until.Long()
+		return l.Say("Comments closed on %s", until)
 	case until == today:
-		return "Comment by today, " + until.Long()
+		return l.Say("Comment by today, %s", until)
 	default:
-		return fmt.Sprintf("Comment by %s (%s left)", until.Long(), Plural(today.DaysUntil(until), "day", "days"))
+		return l.Say("Comment by %s (%s)", until, l.LeftWords(until, today))
 	}
 }
 
 // ValueWords puts the canonical value of a field, as [Diff] gives it, into words.
-func ValueWords(f Field, v string) string {
+func (l Language) ValueWords(f Field, v string) string {
 	if v == "" {
 		return ""
 	}
 	switch f {
 	case FieldKind:
-		return KindLabel(Kind(v))
+		return l.KindLabel(Kind(v))
 	case FieldStatus:
-		return StatusLabel(Status(v))
+		return l.StatusLabel(Status(v))
 	case FieldDecision:
-		return DecisionLabel(Decision(v))
+		return l.DecisionLabel(Decision(v))
 	case FieldAppealDecision:
-		return AppealLabel(AppealDecision(v))
+		return l.AppealLabel(AppealDecision(v))
 	}
 	if d, err := ParseDate(v); err == nil {
-		return d.Long()
+		return l.Day(d)
 	}
 	return Line(v, 600)
 }
 
 // PositionWords says how well a position is known.
-func PositionWords(s Site) string {
+func (l Language) PositionWords(s Site) string {
 	switch s.Method {
 	case MethodNone:
-		return "no position"
+		return l.Say("no position")
 	case MethodBoundary:
-		return "the outline of the site, as the council drew it"
+		return l.Say("the outline of the site, as the council drew it")
 	case MethodPoint:
-		return "a point that the council plotted"
+		return l.Say("a point that the council plotted")
 	case MethodUPRN:
-		return "the point of the property in an address table"
+		return l.Say("the point of the property in an address table")
 	case MethodPostcode:
-		return "the middle of the postcode in its address, so only good to about " + Metres(s.Uncertainty)
+		return l.Say("the middle of the postcode in its address, so only good to about %s", Metres(s.Uncertainty))
 	}
-	return "a point"
+	return l.Say("a point")
 }
 
 // Line makes text from a feed fit to show: one line, without control characters,
@@ -249,9 +255,9 @@ func ApplicationPath(ref Ref) string {
 
 // SourceWords says who published the closing date of a case; "" when that is not
 // known.
-func SourceWords(d *Details) string {
+func (l Language) SourceWords(d *Details) string {
 	if d.CommentsSource == "council" {
-		return "the council’s own data"
+		return l.Say("the council’s own data")
 	}
 	return Line(d.CommentsSource, 100)
 }
@@ -259,7 +265,7 @@ func SourceWords(d *Details) string {
 // WhereWords says where a site lies as seen from a place: "180 m north-east";
 // "here" within 10 m, "" when its position is not known. Approximate positions say
 // so.
-func WhereWords(from geo.Point, s Site) string {
+func (l Language) WhereWords(from geo.Point, s Site) string {
 	g, err := s.Geometry()
 	if err != nil || g == nil {
 		return ""
@@ -267,73 +273,67 @@ func WhereWords(from geo.Point, s Site) string {
 	nearest, d := geo.Nearest(from, g)
 	switch {
 	case d < 10:
-		return "here"
-	case s.Uncertainty >= 50:
-		return "about " + Metres(d) + " " + geo.Compass(geo.Bearing(from, nearest))
+		return l.Say("here")
+	case s.Uncertainty >= Rough:
+		return l.Say("about %s %s", Metres(d), l.direction(from, nearest))
 	}
-	return Metres(d) + " " + geo.Compass(geo.Bearing(from, nearest))
+	return l.Say("%s %s", Metres(d), l.direction(from, nearest))
 }
 
 // SeenFrom says where a site lies as seen from a place with a name: "180 m
 // north-west of NW1 8NH, to the edge of the site". How rough a position is, it says
 // too; "" when none is known.
-func SeenFrom(from geo.Point, name string, s Site) string {
+func (l Language) SeenFrom(from geo.Point, name string, s Site) string {
 	g, err := s.Geometry()
 	if err != nil || g == nil {
 		return ""
 	}
 	nearest, d := geo.Nearest(from, g)
-	direction := geo.Compass(geo.Bearing(from, nearest))
+	direction := l.direction(from, nearest)
 	switch {
 	case s.Uncertainty >= Rough:
-		return fmt.Sprintf("About %s %s of %s. The position is approximate: it may be %s nearer or farther", Metres(d), direction, name, Metres(s.Uncertainty))
+		return l.Say("About %s %s of %s. The position is approximate: it may be %s nearer or farther", Metres(d), direction, name, Metres(s.Uncertainty))
 	case len(s.Shape) > 0 && d == 0:
-		return Capital(name) + " lies within the site"
+		return l.Say("%s lies within the site", Capital(name))
 	case d < 10:
-		return "At " + name
+		return l.Say("At %s", name)
 	case len(s.Shape) > 0:
-		return fmt.Sprintf("%s %s of %s, to the edge of the site", Metres(d), direction, name)
+		return l.Say("%s %s of %s, to the edge of the site", Metres(d), direction, name)
 	}
-	return fmt.Sprintf("%s %s of %s", Metres(d), direction, name)
+	return l.Say("%s %s of %s", Metres(d), direction, name)
+}
+
+// direction names the point of the compass in which a place lies.
+func (l Language) direction(from, to geo.Point) string {
+	return l.Word(geo.Compass(geo.Bearing(from, to)))
 }
 
 // Rough is the uncertainty, in metres, from which a position is called approximate.
 const Rough = 50
 
 // LeftWords says how many days there are to comment: "19 days left".
-func LeftWords(until, today Date) string {
-	switch n := today.DaysUntil(until); n {
-	case 0:
-		return "today is the last day"
-	case 1:
-		return "1 day left"
-	default:
-		return fmt.Sprintf("%d days left", n)
+func (l Language) LeftWords(until, today Date) string {
+	if n := today.DaysUntil(until); n > 0 {
+		return l.Plural(n, "day left", "days left")
 	}
+	return l.Say("today is the last day")
 }
 
 // When writes a moment in London as people say it: "today at 06:10", "on 21
 // November at 06:10".
-func When(ms int64, now time.Time) string {
+func (l Language) When(ms int64, now time.Time) string {
 	t := time.UnixMilli(ms).In(London)
+	clock := t.Format("15:04")
 	switch DateOf(t).DaysUntil(DateOf(now)) {
 	case 0:
-		return "today at " + t.Format("15:04")
+		return l.Say("today at %s", clock)
 	case 1:
-		return "yesterday at " + t.Format("15:04")
+		return l.Say("yesterday at %s", clock)
 	}
 	if t.Year() != now.In(London).Year() {
-		return "on " + t.Format("2 January 2006 at 15:04")
+		return l.Say("on %s at %s", DateOf(t), clock)
 	}
-	return "on " + t.Format("2 January at 15:04")
-}
-
-// Plural writes a number and its noun: "1 application", "1,204 applications".
-func Plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return Thousands(n) + " " + many
+	return l.Say("on %s at %s", strconv.Itoa(t.Day())+" "+l.Word(months[t.Month()-1]), clock)
 }
 
 // Thousands writes a count for a reader: "1,745,013".
@@ -343,14 +343,6 @@ func Thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-// Listing joins words: "a", "a and b", "a, b and c".
-func Listing(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
 // Capital makes the first letter a capital.
@@ -363,29 +355,29 @@ func Capital(s string) string {
 }
 
 // CadenceWords says how often mail comes: "once a day at 07:00, London time".
-func CadenceWords(c Cadence) string {
+func (l Language) CadenceWords(c Cadence) string {
 	switch c {
 	case Immediate:
-		return "as it happens, at most one mail an hour"
+		return l.Say("as it happens, at most one mail an hour")
 	case Daily:
-		return "once a day at 07:00, London time"
+		return l.Say("once a day at 07:00, London time")
 	case Weekly:
-		return "once a week, on Thursdays at 07:00, London time"
+		return l.Say("once a week, on Thursdays at 07:00, London time")
 	}
 	return string(c)
 }
 
 // AreaWords says which area it is: "within 500 m of NW1 8NH".
-func AreaWords(a Area) string {
+func (l Language) AreaWords(a Area) string {
 	name := a.Label
 	if name == "" {
 		name = fmt.Sprintf("%.5f, %.5f", a.Centre.Lat, a.Centre.Lon)
 	}
 	switch a.Kind {
 	case AreaCircle:
-		return "within " + Metres(a.Radius) + " of " + name
+		return l.Say("within %s of %s", Metres(a.Radius), name)
 	case AreaApplication:
-		return "about the application " + name
+		return l.Say("about the application %s", name)
 	}
 	return name
 }

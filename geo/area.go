@@ -21,14 +21,15 @@ var areaBox = Box{MinLon: -9, MinLat: 49, MaxLon: 2.5, MaxLat: 61.5}
 // An AreaError says what is wrong with a drawn area, in a sentence for the
 // person who drew it, and where, if there is one place to point at.
 type AreaError struct {
-	Problem string
-	At      *Point
+	Format string // as of [fmt.Sprintf], for whoever says it in another language
+	Args   []any
+	At     *Point
 }
 
-func (e *AreaError) Error() string { return e.Problem }
+func (e *AreaError) Error() string { return fmt.Sprintf(e.Format, e.Args...) }
 
 func areaError(at *Point, format string, args ...any) error {
-	return &AreaError{Problem: fmt.Sprintf(format, args...), At: at}
+	return &AreaError{format, args, at}
 }
 
 // ValidateArea checks an area that a person drew or uploaded, and returns it

@@ -51,8 +51,8 @@ func TestValidateAreaRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want an AreaError", c.name, err)
 			continue
 		}
-		if !strings.Contains(strings.ToLower(problem.Problem), strings.ToLower(c.problem)) {
-			t.Errorf("%s: %q, want something about %q", c.name, problem.Problem, c.problem)
+		if !strings.Contains(strings.ToLower(problem.Error()), strings.ToLower(c.problem)) {
+			t.Errorf("%s: %q, want something about %q", c.name, problem.Error(), c.problem)
 		}
 		if c.at != nil && (problem.At == nil || math.Hypot(problem.At.Lon-c.at.Lon, problem.At.Lat-c.at.Lat) > 1e-6) {
 			t.Errorf("%s: points at %v, want %v", c.name, problem.At, *c.at)

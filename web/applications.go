@@ -85,8 +85,8 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 	today := alerts.DateOf(s.Now())
 	page := applicationPage{item: newItem(app, today), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
 		Full: alerts.Line(app.Description, 5000), Facts: facts(&app.Details), Timeline: timeline(&app.Details, today),
-		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: alerts.SourceWords(&app.Details),
-		Follow: form, Ends: alerts.FollowEnds(&app.Details, false, app.UpdatedAt, today), Mailbox: s.Mailbox}
+		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: alerts.English.SourceWords(&app.Details),
+		Follow: form, Ends: alerts.FollowEnds(&app.Details, false, app.UpdatedAt, today).String(), Mailbox: s.Mailbox}
 	page.CouncilHost = alerts.LinkHost(page.Council)
 	if app.Site.Located() {
 		if page.Map, err = siteSketch(app); err != nil {
@@ -102,7 +102,7 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 				page.Map.Others = append(page.Map.Others, mark{X: x, Y: y, Title: alerts.Line(a.Address, 80)})
 			}
 		}
-		page.Position = alerts.PositionWords(app.Site)
+		page.Position = alerts.English.PositionWords(app.Site)
 		page.Near = placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Near(alerts.DefaultRadius)
 	}
 	for _, e := range events {
@@ -116,12 +116,12 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 }
 
 func newHistoryItem(e alerts.Event) historyItem {
-	h := historyItem{What: alerts.EventLabel(e.Type), At: moment(e.At), Late: e.Late}
+	h := historyItem{What: alerts.English.EventLabel(e.Type), At: moment(e.At), Late: e.Late}
 	for _, c := range alerts.Diff(e.Before, &e.After) {
 		if c.Field == alerts.FieldSite {
-			c.Old, c.New = alerts.PositionWords(e.Before.Site), alerts.PositionWords(e.After.Site)
+			c.Old, c.New = alerts.English.PositionWords(e.Before.Site), alerts.English.PositionWords(e.After.Site)
 		} else {
-			c.Old, c.New = alerts.ValueWords(c.Field, c.Old), alerts.ValueWords(c.Field, c.New)
+			c.Old, c.New = alerts.English.ValueWords(c.Field, c.Old), alerts.English.ValueWords(c.Field, c.New)
 		}
 		if c.Old != c.New {
 			h.Changes = append(h.Changes, c)
@@ -160,7 +160,7 @@ func facts(d *alerts.Details) []fact {
 	day("Appeal lodged", d.AppealLodged)
 	day("Appeal decided", d.AppealDecided)
 	if d.AppealDecision != alerts.AppealNone {
-		add("Outcome of the appeal", alerts.AppealLabel(d.AppealDecision))
+		add("Outcome of the appeal", alerts.English.AppealLabel(d.AppealDecision))
 	}
 	return out
 }

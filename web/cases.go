@@ -91,7 +91,7 @@ func triageWords(t alerts.Triage, quorum int) string {
 		add("assigned to " + t.AssigneeName)
 	}
 	if t.Notes > 0 {
-		add(alerts.Plural(t.Notes, "note", "notes"))
+		add(alerts.English.Plural(t.Notes, "note", "notes"))
 	}
 	if t.Hidden(quorum) {
 		add("hidden")

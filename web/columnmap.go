@@ -93,17 +93,17 @@ func layoutWords(layout string) string {
 func codeWords(field, word string) string {
 	switch status, decision, both := strings.Cut(word, " "); {
 	case field == "kind":
-		return alerts.KindLabel(alerts.Kind(word))
+		return alerts.English.KindLabel(alerts.Kind(word))
 	case field == "status" && both:
-		return "Decided: " + strings.ToLower(alerts.DecisionLabel(alerts.Decision(decision)))
+		return "Decided: " + strings.ToLower(alerts.English.DecisionLabel(alerts.Decision(decision)))
 	case field == "status":
-		return alerts.StatusLabel(alerts.Status(status))
+		return alerts.English.StatusLabel(alerts.Status(status))
 	case word == "none":
 		return "No decision yet"
 	case word == "withdrawn":
 		return "Withdrawn"
 	}
-	return alerts.DecisionLabel(alerts.Decision(word))
+	return alerts.English.DecisionLabel(alerts.Decision(word))
 }
 
 // columnMap makes the form of a proposal.

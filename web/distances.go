@@ -77,7 +77,7 @@ func (s *Server) around(ctx context.Context, centre geo.Point, chosen float64) (
 	for i, r := range offered {
 		row := distanceRow{Radius: r, Name: alerts.Metres(r), Rate: "more than can be read"}
 		if i < len(within) {
-			row.Rate, row.Bar = alerts.RateWords(within[i].Count, recentDays), (100*within[i].Count+most-1)/most
+			row.Rate, row.Bar = alerts.English.RateWords(within[i].Count, recentDays), (100*within[i].Count+most-1)/most
 		}
 		d.Rows = append(d.Rows, row)
 	}

@@ -56,14 +56,14 @@ func timeline(d *alerts.Details, today alerts.Date) []milestone {
 	}
 	decision := "Decided"
 	if d.Decision != alerts.DecisionNone {
-		decision = alerts.DecisionLabel(d.Decision)
+		decision = alerts.English.DecisionLabel(d.Decision)
 	}
 	add(d.Decided, decision, "")
 	add(d.Withdrawn, "The applicant withdrew it", "")
 	add(d.AppealLodged, "The applicant appealed", "")
 	outcome := "The appeal was decided"
 	if d.AppealDecision != alerts.AppealNone {
-		outcome = "Appeal " + strings.ToLower(alerts.AppealLabel(d.AppealDecision))
+		outcome = "Appeal " + strings.ToLower(alerts.English.AppealLabel(d.AppealDecision))
 	}
 	add(d.AppealDecided, outcome, "The appeal is to be decided")
 	slices.SortStableFunc(out, func(a, b milestone) int { return cmp.Compare(a.Day, b.Day) })
@@ -174,7 +174,7 @@ func (s *Server) notice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := noticePage{item: newItem(app, alerts.DateOf(s.Now())), Full: alerts.Line(app.Description, 900), Council: names[app.Authority], Source: alerts.SourceWords(&app.Details)}
+	page := noticePage{item: newItem(app, alerts.DateOf(s.Now())), Full: alerts.Line(app.Description, 900), Council: names[app.Authority], Source: alerts.English.SourceWords(&app.Details)}
 	address := s.BaseURL + shortPath(app.ID)
 	page.Short = withoutScheme(address)
 	if at := alerts.WebLink(app.CommentURL); len(at) <= 80 {

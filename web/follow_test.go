@@ -49,7 +49,7 @@ func TestWhatFollowsACaseEndsItself(t *testing.T) {
 		end := func() int {
 			t.Helper()
 			n, err := s.store.EndFollowed(t.Context(), 50, s.server.Now(), func(e alerts.FollowEnd) (alerts.Delivery, error) {
-				return mailOf("Last mail", "It has come to its end: "+e.Why+", said to "+e.Recipient.Address), nil
+				return mailOf("Last mail", "It has come to its end: "+e.Why.String()+", said to "+e.Recipient.Address), nil
 			})
 			if err != nil {
 				t.Fatal(err)

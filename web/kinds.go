@@ -15,7 +15,7 @@ func filterOf(groups []string) alerts.Filter { return alerts.Filter{Kinds: alert
 
 // kindWords says which kinds a filter lets through: "only trees".
 func kindWords(f alerts.Filter) string {
-	words := alerts.FilterWords(alerts.Filter{Kinds: f.Kinds})[0]
+	words := alerts.English.FilterWords(alerts.Filter{Kinds: f.Kinds})[0]
 	return strings.ToLower(words[:1]) + words[1:]
 }
 

@@ -234,7 +234,7 @@ func (s *Server) wardName(ward string) string {
 func newsWords(news []alerts.EventType) string {
 	words := make([]string, len(news))
 	for i, t := range news {
-		words[i] = alerts.EventLabel(t)
+		words[i] = alerts.English.EventLabel(t)
 	}
 	return strings.Join(words, ", ")
 }

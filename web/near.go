@@ -278,7 +278,7 @@ func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Ap
 		k.Marks[i].Title = "Number " + n[0]
 		if len(n) > 1 {
 			k.Marks[i].Text += "+"
-			k.Marks[i].Title = "Numbers " + alerts.Listing(n)
+			k.Marks[i].Title = "Numbers " + alerts.English.Listing(n)
 		}
 	}
 	return k

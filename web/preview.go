@@ -69,7 +69,7 @@ func (s *Server) previewWish(w http.ResponseWriter, r *http.Request, page wishPa
 	if err != nil {
 		return err
 	}
-	view := &rehearsalView{Rehearsal: past, Rate: alerts.MailRateWords(past.Mails, past.Days), Cut: cut}
+	view := &rehearsalView{Rehearsal: past, Rate: alerts.English.MailRateWords(past.Mails, past.Days), Cut: cut}
 	view.Told, view.NextTold = rehearsed(past.Hits, r.PostForm.Get("told"), wish.Area, today)
 	view.LeftOut, view.NextLeft = rehearsed(past.Misses, r.PostForm.Get("left"), wish.Area, today)
 	view.OpenLeft = r.PostForm.Has("left")
@@ -85,7 +85,7 @@ func rehearsed(found []alerts.Rehearsed, asked string, area alerts.Area, today a
 	}
 	from, to := (n-1)*rehearsedPage, min(n*rehearsedPage, len(found))
 	for _, f := range found[from:to] {
-		it := rehearsedItem{item: newItem(*f.Application, today), News: alerts.EventLabel(f.Type), On: f.On, Reason: f.Reason}
+		it := rehearsedItem{item: newItem(*f.Application, today), News: alerts.English.EventLabel(f.Type), On: f.On, Reason: alerts.Capital(f.Reason.String())}
 		if area.Kind == alerts.AreaCircle {
 			it.From(area.Centre, *f.Application)
 		}

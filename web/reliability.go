@@ -77,7 +77,7 @@ func (s *Server) healthOf(ctx context.Context, authorities []alerts.Coverage) ([
 	for _, a := range authorities {
 		for _, f := range feeds[a.Slug] {
 			h := alerts.HealthOf(histories[at[f.ID]], now)
-			one := feedHealth{Authority: a.Slug, Name: a.Name, Feed: f.Slug, State: h.State, Reason: h.Reason(), Every: alerts.EveryWords(h.Cadence),
+			one := feedHealth{Authority: a.Slug, Name: a.Name, Feed: f.Slug, State: h.State, Reason: h.Reason(alerts.English), Every: alerts.English.EveryWords(h.Cadence),
 				Newest: h.Newest, Low: h.Band.Low, High: h.Band.High, Learned: h.BandOf > 0, Rows: h.Rows, LeftOut: h.Bad, Codes: len(h.Unmapped), Timely: timely[a.Slug]}
 			one.LastGood, one.Expected = unixMilli(h.LastGood), unixMilli(h.Expected)
 			out = append(out, one)

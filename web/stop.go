@@ -59,7 +59,7 @@ func cadenceAlerts(cs []alerts.Cadence) string {
 	for i, c := range cs {
 		names[i] = string(c)
 	}
-	return alerts.Listing(names) + " alerts"
+	return alerts.English.Listing(names) + " alerts"
 }
 
 // followed returns the labels of what a recipient follows with some cadences.
@@ -70,7 +70,7 @@ func (s *Server) followed(r *http.Request, recipient int64, cs []alerts.Cadence)
 	}
 	for _, sub := range standing.Subscriptions {
 		if slices.Contains(cs, sub.Current.Cadence) {
-			labels = append(labels, alerts.AreaWords(sub.Current.Area))
+			labels = append(labels, alerts.English.AreaWords(sub.Current.Area))
 		}
 	}
 	return labels, err
@@ -116,7 +116,7 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Stopped: len(ended) > 0, Already: len(ended) == 0, CanUndo: len(ended) > 0}
 	for _, sub := range ended {
-		page.Areas = append(page.Areas, alerts.AreaWords(sub.Current.Area))
+		page.Areas = append(page.Areas, alerts.English.AreaWords(sub.Current.Area))
 	}
 	return s.renderStop(w, r, page)
 }
@@ -143,7 +143,7 @@ func (s *Server) undoUnsubscribe(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) renderUndone(w http.ResponseWriter, r *http.Request, what string, restored []alerts.Subscription) error {
 	page := stopPage{Action: strings.TrimSuffix(r.URL.EscapedPath(), "/undo"), What: what, Undone: len(restored) > 0, Already: len(restored) == 0}
 	for _, sub := range restored {
-		page.Areas = append(page.Areas, alerts.AreaWords(sub.Current.Area))
+		page.Areas = append(page.Areas, alerts.English.AreaWords(sub.Current.Area))
 	}
 	return s.renderStop(w, r, page)
 }
@@ -183,7 +183,7 @@ func aboutArea(sub alerts.Subscription) string {
 	if sub.Current.ID == 0 {
 		return "alerts about this area"
 	}
-	return "alerts about " + alerts.AreaWords(sub.Current.Area)
+	return "alerts about " + alerts.English.AreaWords(sub.Current.Area)
 }
 
 func (s *Server) showStop(w http.ResponseWriter, r *http.Request) error {

@@ -53,7 +53,7 @@ func (s *Server) told(w http.ResponseWriter, r *http.Request) error {
 	today := alerts.DateOf(s.Now())
 	for i := range events {
 		e := &events[i]
-		item := toldItem{What: alerts.EventLabel(e.Type), Address: alerts.Line(e.After.Address, 160), Reference: alerts.Line(e.After.Reference, 60),
+		item := toldItem{What: alerts.English.EventLabel(e.Type), Address: alerts.Line(e.After.Address, 160), Reference: alerts.Line(e.After.Reference, 60),
 			Link: alerts.ApplicationPath(alerts.Ref{Authority: e.Authority, Number: e.After.Reference})}
 		if item.Address == "" {
 			item.Address = "Application " + item.Reference
@@ -62,7 +62,7 @@ func (s *Server) told(w http.ResponseWriter, r *http.Request) error {
 			item.Link = "/authorities/" + url.PathEscape(e.Authority)
 		}
 		if e.After.IsOpen() && e.After.CommentsUntil != "" {
-			item.Deadline = alerts.DeadlineWords(&e.After, today)
+			item.Deadline = alerts.English.DeadlineWords(&e.After, today)
 		}
 		page.Items = append(page.Items, item)
 	}

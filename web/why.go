@@ -57,10 +57,10 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := s.Now()
 	area := x.Subscription.Current.Area
-	page.Area, page.Hidden, page.Ended = alerts.AreaWords(area), x.Hidden, x.Subscription.State == alerts.SubscriptionEnded
+	page.Area, page.Hidden, page.Ended = alerts.English.AreaWords(area), x.Hidden, x.Subscription.State == alerts.SubscriptionEnded
 	for i := range x.Events {
 		e := &x.Events[i]
-		step := whyStep{What: alerts.EventLabel(e.Event.Type), At: moment(e.Event.At), Words: e.Words(&x, now), Told: e.Match != nil && e.Closed == ""}
+		step := whyStep{What: alerts.English.EventLabel(e.Event.Type), At: moment(e.Event.At), Words: e.Words(alerts.English, &x, now), Told: e.Match != nil && e.Closed == ""}
 		page.Told = page.Told || step.Told
 		page.Steps = append(page.Steps, step)
 	}
@@ -176,7 +176,7 @@ func (s *Server) whyNot(w http.ResponseWriter, r *http.Request) error {
 	for i, it := range s.named(found, names) {
 		c := whyNotCase{item: it}
 		for _, sub := range standing.Subscriptions {
-			c.Areas = append(c.Areas, whyNotArea{alerts.AreaWords(sub.Current.Area), s.Keys.WhyPath(sub.ID, found[i].ID)})
+			c.Areas = append(c.Areas, whyNotArea{alerts.English.AreaWords(sub.Current.Area), s.Keys.WhyPath(sub.ID, found[i].ID)})
 		}
 		page.Found = append(page.Found, c)
 	}

@@ -33,11 +33,11 @@ func ago(d time.Duration) string {
 func span(ms int64) string {
 	switch d := time.Duration(ms) * time.Millisecond; {
 	case d < 100*time.Second:
-		return alerts.Plural(max(1, int(math.Ceil(d.Seconds()))), "second", "seconds")
+		return alerts.English.Plural(max(1, int(math.Ceil(d.Seconds()))), "second", "seconds")
 	case d < 100*time.Minute:
-		return alerts.Plural(int(math.Ceil(d.Minutes())), "minute", "minutes")
+		return alerts.English.Plural(int(math.Ceil(d.Minutes())), "minute", "minutes")
 	default:
-		return alerts.Plural(int(math.Ceil(d.Hours())), "hour", "hours")
+		return alerts.English.Plural(int(math.Ceil(d.Hours())), "hour", "hours")
 	}
 }
 
@@ -67,7 +67,7 @@ func newItem(a alerts.Application, today alerts.Date) item {
 		Address:     alerts.Line(a.Address, 200),
 		Description: alerts.Line(a.Description, 300),
 		Kind:        kindOf(&a.Details),
-		State:       alerts.StateWords(&a.Details),
+		State:       alerts.English.StateWords(&a.Details),
 		Open:        a.IsOpen(),
 		Listed:      "first seen " + alerts.DateOf(time.UnixMilli(a.FirstSeen)).Long(),
 		Unlocated:   !a.Site.Located(),
@@ -77,7 +77,7 @@ func newItem(a alerts.Application, today alerts.Date) item {
 		it.Listed = "received " + a.Received.Long()
 	}
 	if a.IsOpen() {
-		it.Comment = alerts.DeadlineWords(&a.Details, today)
+		it.Comment = alerts.English.DeadlineWords(&a.Details, today)
 		it.Deadline = a.CommentsUntil >= today
 	}
 	return it
@@ -85,7 +85,7 @@ func newItem(a alerts.Application, today alerts.Date) item {
 
 // From says where the application is as seen from a place.
 func (it *item) From(centre geo.Point, a alerts.Application) {
-	it.Where = alerts.WhereWords(centre, a.Site)
+	it.Where = alerts.English.WhereWords(centre, a.Site)
 }
 
 // kindOf is the kind in words, empty when the council gave none.
@@ -93,7 +93,7 @@ func kindOf(d *alerts.Details) string {
 	if d.Kind == "" {
 		return ""
 	}
-	return alerts.KindLabel(d.Kind)
+	return alerts.English.KindLabel(d.Kind)
 }
 
 // sincos is of an angle in degrees.

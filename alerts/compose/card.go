@@ -50,7 +50,7 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area) card {
 		Tags:        tags(n),
 		Title:       alerts.Line(d.Address, 160),
 		Description: alerts.Line(d.Description, 500),
-		State:       alerts.StateWords(d),
+		State:       alerts.English.StateWords(d),
 		Council:     alerts.WebLink(d.URL),
 		Page:        w.page(alerts.Ref{Authority: n.Authority, Number: d.Reference}),
 		Reference:   alerts.Line(d.Reference, 60),
@@ -66,7 +66,7 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area) card {
 		c.Title = "Application " + c.Reference
 	}
 	if d.Kind != "" && d.Kind != alerts.KindOther {
-		c.Kind = alerts.KindLabel(d.Kind)
+		c.Kind = alerts.English.KindLabel(d.Kind)
 	}
 	if d.IsOpen() && !n.Correction {
 		w.deadline(&c, n)
@@ -84,13 +84,13 @@ func (w *writer) deadline(c *card, n alerts.CaseNews) {
 		c.Deadline = "Comments closed on " + until.Long()
 	} else {
 		c.Open, c.Soon = true, w.today.DaysUntil(until) <= soonDays
-		c.Deadline = "Comment by " + until.Long() + " (" + alerts.LeftWords(until, w.today) + ")"
+		c.Deadline = "Comment by " + until.Long() + " (" + alerts.English.LeftWords(until, w.today) + ")"
 		c.Calendar = c.Page + "/deadline.ics"
 		if !strings.Contains(c.Page, "/applications/") {
 			c.Calendar = ""
 		}
 	}
-	if source := alerts.SourceWords(d); source != "" && until != "" {
+	if source := alerts.English.SourceWords(d); source != "" && until != "" {
 		c.Source = "according to " + source
 	}
 	if until != "" && !c.Open {

@@ -32,7 +32,7 @@ const chatText = 700
 func (s *Stage) chatNews(n alerts.HookNews, authority string) ([]byte, error) {
 	e := n.Event
 	d := &e.After
-	m := chatMessage{heading: alerts.EventLabel(e.Type), title: alerts.Line(d.Reference, alerts.MaxReference)}
+	m := chatMessage{heading: alerts.English.EventLabel(e.Type), title: alerts.Line(d.Reference, alerts.MaxReference)}
 	if authority = alerts.Line(authority, 120); authority == "" {
 		authority = e.Authority
 	}
@@ -44,11 +44,11 @@ func (s *Stage) chatNews(n alerts.HookNews, authority string) ([]byte, error) {
 	m.text = alerts.Line(d.Description, chatText)
 	m.facts = append(m.facts, chatFact{"Council", authority})
 	if d.Kind != "" {
-		m.facts = append(m.facts, chatFact{"Type", alerts.KindLabel(d.Kind)})
+		m.facts = append(m.facts, chatFact{"Type", alerts.English.KindLabel(d.Kind)})
 	}
-	m.facts = append(m.facts, chatFact{"State", alerts.StateWords(d)})
+	m.facts = append(m.facts, chatFact{"State", alerts.English.StateWords(d)})
 	if d.IsOpen() {
-		m.facts = append(m.facts, chatFact{"Comments", alerts.DeadlineWords(d, alerts.DateOf(s.Now()))})
+		m.facts = append(m.facts, chatFact{"Comments", alerts.English.DeadlineWords(d, alerts.DateOf(s.Now()))})
 	}
 	if d.Committee != "" && d.IsOpen() {
 		m.facts = append(m.facts, chatFact{"Committee", d.Committee.Long()})

@@ -163,7 +163,7 @@ func (w *writer) digest(b *alerts.Bulletin, news []ranked, messageID string, mos
 	}
 	sections := make([]section, len(b.Subscriptions))
 	for i, sub := range b.Subscriptions {
-		sections[i] = section{Title: alerts.Capital(alerts.AreaWords(sub.Current.Area)), area: sub.Current.Area}
+		sections[i] = section{Title: alerts.Capital(alerts.English.AreaWords(sub.Current.Area)), area: sub.Current.Area}
 	}
 	var order []int // of the areas
 	number, shown, brief := 0, 0, 0

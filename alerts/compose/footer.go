@@ -54,7 +54,7 @@ func (w *writer) footer(b *alerts.Bulletin, stops []alerts.Cadence) footer {
 
 func (w *writer) areaLinks(subs []alerts.Subscription) (links []areaLink) {
 	for _, sub := range subs {
-		links = append(links, areaLink{Words: alerts.AreaWords(sub.Current.Area) + ", " + alerts.CadenceWords(sub.Current.Cadence),
+		links = append(links, areaLink{Words: alerts.English.AreaWords(sub.Current.Area) + ", " + alerts.English.CadenceWords(sub.Current.Cadence),
 			Stop: w.BaseURL + "/stop/" + w.Keys.Sign("stop", strconv.FormatInt(sub.ID, 10))})
 	}
 	return links

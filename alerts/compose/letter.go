@@ -57,7 +57,7 @@ type Confirmation struct {
 // Confirm writes the mail that asks for a confirmation; or, when the area is
 // followed already, the one that says so, for the page must answer both alike.
 func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
-	area := alerts.AreaWords(c.Area)
+	area := alerts.English.AreaWords(c.Area)
 	never := link{"Never write to this address again", c.NeverURL}
 	if c.Already {
 		return s.letter(alerts.DeliveryConfirm, letter{
@@ -95,9 +95,9 @@ func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
 // wished says all that is asked for, as it is stored: the area, what is added to it
 // and taken out, the filter and the cadence.
 func wished(c Confirmation) string {
-	parts := append([]string{alerts.Capital(alerts.AreaWords(c.Area))}, alerts.AreaExtras(c.Area)...)
-	parts = append(parts, alerts.FilterWords(c.Filter)...)
-	parts = append(parts, alerts.Capital(alerts.CadenceWords(c.Cadence)))
+	parts := append([]string{alerts.Capital(alerts.English.AreaWords(c.Area))}, alerts.English.AreaExtras(c.Area)...)
+	parts = append(parts, alerts.English.FilterWords(c.Filter)...)
+	parts = append(parts, alerts.Capital(alerts.English.CadenceWords(c.Cadence)))
 	if words := alerts.RemindWords(c.Remind); words != "" {
 		parts = append(parts, words)
 	}
@@ -159,9 +159,9 @@ func (s *Stage) coverage(to alerts.Recipient, covered []alerts.Coverage) (alerts
 		names[i] = c.Name
 	}
 	return s.letter(alerts.DeliveryCoverage, letter{
-		Subject: alerts.Line("Now covered: "+alerts.Listing(names), 120),
+		Subject: alerts.Line("Now covered: "+alerts.English.Listing(names), 120),
 		Title:   "Your council is covered now",
-		Lead: []string{"You asked us to tell you when we can read the applications of " + alerts.Listing(names) + ". Now we can.",
+		Lead: []string{"You asked us to tell you when we can read the applications of " + alerts.English.Listing(names) + ". Now we can.",
 			"There is nothing to do: your alerts include them from now on. What was published before today is on the pages of the site."},
 		Button: "Change or stop your alerts",
 		Link:   s.manageURL(to.ID, s.Now()),
@@ -194,7 +194,7 @@ func (s *Stage) contact(n alerts.FeedNews) (alerts.Delivery, error) {
 		for _, f := range part.faults {
 			text := alerts.Line(f.Detail, 600)
 			if part.words != "" {
-				text = part.words + f.Kind.Words() + "."
+				text = part.words + f.Kind.Words(alerts.English) + "."
 			}
 			l.List = append(l.List, text)
 		}
@@ -206,7 +206,7 @@ func (s *Stage) contact(n alerts.FeedNews) (alerts.Delivery, error) {
 func (s *Stage) notices(notices []alerts.Notice) (alerts.Delivery, error) {
 	l := letter{
 		Subject: "Sitenotice needs a look: " + alerts.Line(strings.ReplaceAll(notices[0].Key, ":", " "), 60),
-		Title:   alerts.Plural(len(notices), "thing needs a look", "things need a look"),
+		Title:   alerts.English.Plural(len(notices), "thing needs a look", "things need a look"),
 	}
 	if len(notices) > 1 {
 		l.Subject = fmt.Sprintf("Sitenotice needs a look: %d things", len(notices))

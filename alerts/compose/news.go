@@ -44,7 +44,7 @@ func changes(n alerts.CaseNews) (out []change) {
 		if !slices.Contains(fields, c.Field) {
 			continue
 		}
-		was, is := alerts.Line(alerts.ValueWords(c.Field, c.Old), 500), alerts.Line(alerts.ValueWords(c.Field, c.New), 500)
+		was, is := alerts.Line(alerts.English.ValueWords(c.Field, c.Old), 500), alerts.Line(alerts.English.ValueWords(c.Field, c.New), 500)
 		if was == is || was == "" && c.Field != alerts.FieldCommentsFrom {
 			continue // said elsewhere, and new
 		}
@@ -78,7 +78,7 @@ func descriptionChanges(was, is string) (out []change) {
 		return []change{{Label: "Now described as", Words: is, whole: true}, {Label: "Before", Words: was}}
 	}
 	for _, p := range phrases {
-		c := change{Label: "Description", Words: p.Words(), Loud: p.IsNumber()}
+		c := change{Label: "Description", Words: p.Words(alerts.English), Loud: p.IsNumber()}
 		if c.Loud {
 			c.Label = ""
 		}
@@ -98,7 +98,7 @@ func changeWords(c alerts.FieldChange, was, is string) string {
 	old, err1 := alerts.ParseDate(c.Old)
 	day, err2 := alerts.ParseDate(c.New)
 	if err1 == nil && err2 == nil {
-		return alerts.DateChange(old, day)
+		return alerts.English.DateChange(old, day)
 	}
 	return was + " → " + is
 }
@@ -186,14 +186,14 @@ func tag(e *alerts.Event) string {
 		return "Goes to a committee"
 	case alerts.EventDecided:
 		if e.After.Decision != alerts.DecisionNone {
-			return alerts.DecisionLabel(e.After.Decision)
+			return alerts.English.DecisionLabel(e.After.Decision)
 		}
 		return "Decided"
 	case alerts.EventAppealed:
 		return "Appeal"
 	case alerts.EventAppealDecided:
 		if e.After.AppealDecision != alerts.AppealNone {
-			return "Appeal " + strings.ToLower(alerts.AppealLabel(e.After.AppealDecision))
+			return "Appeal " + strings.ToLower(alerts.English.AppealLabel(e.After.AppealDecision))
 		}
 	case alerts.EventLocated:
 		if e.Before != nil && e.Before.Site.Located() {
@@ -205,7 +205,7 @@ func tag(e *alerts.Event) string {
 	case alerts.EventCorrected:
 		return "Corrected"
 	}
-	return alerts.EventLabel(e.Type)
+	return alerts.English.EventLabel(e.Type)
 }
 
 func nearWords(subs []alerts.Subscription) string {
@@ -227,9 +227,9 @@ func nearWords(subs []alerts.Subscription) string {
 func (w *writer) title(b *alerts.Bulletin) string {
 	switch {
 	case len(b.Cases) > 0:
-		return alerts.Plural(len(b.Cases), "application", "applications") + " " + nearWords(b.Subscriptions)
+		return alerts.English.Plural(len(b.Cases), "application", "applications") + " " + nearWords(b.Subscriptions)
 	case len(b.Reminders) > 0:
-		return alerts.Plural(len(b.Reminders), "case closes", "cases close") + " for comments soon " + nearWords(b.Subscriptions)
+		return alerts.English.Plural(len(b.Reminders), "case closes", "cases close") + " for comments soon " + nearWords(b.Subscriptions)
 	}
 	return "Read again: " + w.authority(b.Recovered[0].Authority)
 }
@@ -249,7 +249,7 @@ func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 	if day := first.weight.Closes(); day != "" {
 		end = "; comment by " + day.Short()
 		if first.reminder {
-			end += " (" + alerts.LeftWords(day, w.today) + ")"
+			end += " (" + alerts.English.LeftWords(day, w.today) + ")"
 		}
 	}
 	count := len(b.Cases) + len(b.Reminders)
@@ -286,7 +286,7 @@ func gist(n alerts.CaseNews, street bool) string {
 	if isTakenDown(n) {
 		return "application " + alerts.Line(n.Details.Reference, 30)
 	}
-	g := alerts.Gist(n.Details)
+	g := alerts.English.Gist(n.Details)
 	if at := alerts.StreetWords(n.Details.Address); street && at != "" {
 		g += " at " + at
 	} else if street && g == "an application" {

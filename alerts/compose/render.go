@@ -181,7 +181,7 @@ func pad(n int) string { return fmt.Sprintf("%-3s", fmt.Sprintf("%d. ", n)) }
 
 // more says how many applications are not shown.
 func more(n int) string {
-	return alerts.Plural(n, "application", "applications") + " more than this mail has room for"
+	return alerts.English.Plural(n, "application", "applications") + " more than this mail has room for"
 }
 
 // seeAll names the page that lists everything a mail tells.

@@ -23,7 +23,7 @@ func (w *writer) readWords(slug string) string {
 		return ""
 	}
 	name := w.authority(slug)
-	words := name + " was last read " + alerts.When(a.LastRead, w.now)
+	words := name + " was last read " + alerts.English.When(a.LastRead, w.now)
 	if w.now.Sub(time.UnixMilli(a.LastRead)) > staleAfter {
 		words = name + " has not been read completely since " + alerts.DateOf(time.UnixMilli(a.LastRead)).Long()
 	}
@@ -34,7 +34,7 @@ func (w *writer) readWords(slug string) string {
 	return words
 }
 
-func checkWords(r alerts.Readings) string { return alerts.Plural(r.Checks, "check", "checks") }
+func checkWords(r alerts.Readings) string { return alerts.English.Plural(r.Checks, "check", "checks") }
 
 func failedWords(r alerts.Readings) string {
 	switch r.Failed {
@@ -80,32 +80,32 @@ func (w *writer) outage(to alerts.Recipient, outages []alerts.Outage, subs []ale
 		}
 		l.List = append(l.List, item)
 	}
-	l.Subject = alerts.Line("Not read at the moment: "+alerts.Listing(names), maxSubject)
+	l.Subject = alerts.Line("Not read at the moment: "+alerts.English.Listing(names), maxSubject)
 	return w.stoppable(alerts.DeliveryOutage, l, to, subs, "outages")
 }
 
 // quiet writes the note after a month in which nothing was sent.
 func (w *writer) quiet(q alerts.QuietMonth) (alerts.Delivery, error) {
-	month := q.Month.Long()
+	month := q.Month.In(alerts.English)
 	l := letter{
 		Subject: "Nothing new " + nearWords(q.Subscriptions) + " in " + month,
 		Lead:    []string{"There was nothing for us to send you in " + month + ". We did look:"},
 		After:   []string{"Your alerts go on as before."},
 	}
 	for _, c := range q.Councils {
-		item := c.Name + ": " + alerts.Plural(c.Checks, "check", "checks") + failedWords(c.Readings) + "; "
+		item := c.Name + ": " + alerts.English.Plural(c.Checks, "check", "checks") + failedWords(c.Readings) + "; "
 		if c.Received > 0 {
 			l.After = []string{"None of these was in your area and of a kind that you asked for. Your alerts go on as before."}
 		}
 		if c.Received == 0 {
 			item += "no new applications anywhere in it"
 		} else {
-			item += alerts.Plural(c.Received, "new application", "new applications") + " in all of it"
+			item += alerts.English.Plural(c.Received, "new application", "new applications") + " in all of it"
 		}
 		l.List = append(l.List, item)
 	}
 	for _, sub := range q.Subscriptions {
-		l.Small = append(l.Small, link{"You follow applications " + alerts.AreaWords(sub.Current.Area), ""})
+		l.Small = append(l.Small, link{"You follow applications " + alerts.English.AreaWords(sub.Current.Area), ""})
 	}
 	stops := []alerts.Cadence{alerts.Notes}
 	stop := w.unsubscribeURL(q.Recipient.ID, stops)
@@ -140,7 +140,7 @@ func stopWords(cs []alerts.Cadence) string {
 	for i, c := range cs {
 		names[i] = string(c)
 	}
-	return "Stop all " + alerts.Listing(names) + " alerts"
+	return "Stop all " + alerts.English.Listing(names) + " alerts"
 }
 
 func moment(ms int64) string {

@@ -38,9 +38,9 @@ func (w *writer) site(r ranked, sub alerts.Subscription, number int, recipient i
 	if len(r.others) > 0 {
 		words := make([]string, len(r.others))
 		for i, a := range r.others {
-			words[i] = alerts.AreaWords(a)
+			words[i] = alerts.English.AreaWords(a)
 		}
-		s.Also = "Also " + alerts.Listing(words)
+		s.Also = "Also " + alerts.English.Listing(words)
 	}
 	var past []alerts.PastCase
 	for _, n := range r.cases {
@@ -62,7 +62,7 @@ func (w *writer) site(r ranked, sub alerts.Subscription, number int, recipient i
 			}
 		}
 	}
-	if s.Past = alerts.PastWords(past); s.Past != "" && first.Site.Located() {
+	if s.Past = alerts.English.PastWords(past); s.Past != "" && first.Site.Located() {
 		s.Around = w.around(first.Site.Point(), alerts.MinRadius)
 	}
 	return s
@@ -122,11 +122,11 @@ func where(a alerts.Area, s alerts.Site) string {
 	if name == "" {
 		name = "the middle of your area"
 	}
-	return alerts.SeenFrom(a.Centre, name, s)
+	return alerts.English.SeenFrom(a.Centre, name, s)
 }
 
 func inArea(a alerts.Area) string {
-	words := alerts.AreaWords(a)
+	words := alerts.English.AreaWords(a)
 	if a.Kind == alerts.AreaCircle || a.Kind == alerts.AreaApplication {
 		return words
 	}

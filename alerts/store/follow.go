@@ -69,7 +69,7 @@ func (s *Store) followEnds(ctx context.Context, limit int, now time.Time) (ends 
 	for _, f := range all {
 		a := apps[f.subscription]
 		why := alerts.FollowEnds(&a.Details, a.Hidden, a.UpdatedAt, alerts.DateOf(now))
-		if why == "" {
+		if why.IsZero() {
 			continue
 		}
 		if len(ends) == limit {

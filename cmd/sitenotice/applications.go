@@ -70,11 +70,11 @@ func (c *applicationsRedact) Run(ctx context.Context, cfg *Config, std streams) 
 const commandLine = "command line"
 
 func again(n int) string {
-	return alerts.Plural(n, "mail that waits is written anew", "mails that wait are written anew")
+	return alerts.English.Plural(n, "mail that waits is written anew", "mails that wait are written anew")
 }
 
 func blanked(n int) string {
-	return alerts.Plural(n, "sent mail is no longer kept", "sent mails are no longer kept")
+	return alerts.English.Plural(n, "sent mail is no longer kept", "sent mails are no longer kept")
 }
 
 type applicationsRestore struct {

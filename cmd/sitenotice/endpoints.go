@@ -366,7 +366,7 @@ func (c *endpointsRecover) Run(ctx context.Context, cfg *Config, std streams) er
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "%s will be sent again, each under the id it had.\n", alerts.Plural(n, "webhook", "webhooks"))
+		_, err = fmt.Fprintf(std.out, "%s will be sent again, each under the id it had.\n", alerts.English.Plural(n, "webhook", "webhooks"))
 		return err
 	})
 }
@@ -390,7 +390,7 @@ func (c *endpointsTest) Run(ctx context.Context, cfg *Config, std streams) error
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "%s will be sent, marked as tests.\n", alerts.Plural(len(ids), "past event", "past events"))
+		_, err = fmt.Fprintf(std.out, "%s will be sent, marked as tests.\n", alerts.English.Plural(len(ids), "past event", "past events"))
 		return err
 	})
 }

@@ -46,14 +46,14 @@ func (c *explainCommand) Run(ctx context.Context, cfg *Config, std streams) erro
 		rows := []row{}
 		for i := range x.Events {
 			e := &x.Events[i]
-			rows = append(rows, row{string(e.Event.Type), time.UnixMilli(e.Event.At).UTC().Format(time.RFC3339), e.Words(&x, now), e.Event.Seq, string(e.Event.State)})
+			rows = append(rows, row{string(e.Event.Type), time.UnixMilli(e.Event.At).UTC().Format(time.RFC3339), e.Words(alerts.English, &x, now), e.Event.Seq, string(e.Event.State)})
 		}
 		return printJSON(std.out, rows)
 	}
 	fmt.Fprintf(std.out, "Subscription %d (%s) and %s %s\n", c.Subscription, x.Subscription.Current.Area.Label, authority, x.Ref.Number)
 	for i := range x.Events {
 		e := &x.Events[i]
-		fmt.Fprintf(std.out, "  %s  %s\n    %s.\n", time.UnixMilli(e.Event.At).In(alerts.London).Format("2006-01-02 15:04 MST"), e.Event.Type, e.Words(&x, now))
+		fmt.Fprintf(std.out, "  %s  %s\n    %s.\n", time.UnixMilli(e.Event.At).In(alerts.London).Format("2006-01-02 15:04 MST"), e.Event.Type, e.Words(alerts.English, &x, now))
 	}
 	return nil
 }

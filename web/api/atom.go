@@ -56,7 +56,7 @@ func writeAtom(w io.Writer, d *Document) error {
 			Published: time.UnixMilli(a.FirstSeen).UTC().Format(time.RFC3339), Updated: time.UnixMilli(a.UpdatedAt).UTC().Format(time.RFC3339),
 			Author: d.authority(a), Summary: text{"text", summary(a, d.Today)}}
 		if a.Kind != "" {
-			e.Category = &category{string(a.Kind), alerts.KindLabel(a.Kind)}
+			e.Category = &category{string(a.Kind), alerts.English.KindLabel(a.Kind)}
 		}
 		if a.Site.Located() {
 			e.Point = fmt.Sprintf("%.6f %.6f", a.Site.Lat, a.Site.Lon)
@@ -75,7 +75,7 @@ func headline(a *alerts.Application) string {
 	if where == "" {
 		where = alerts.Line(a.Reference, 60)
 	}
-	return where + ": " + lowerFirst(alerts.StateWords(&a.Details))
+	return where + ": " + lowerFirst(alerts.English.StateWords(&a.Details))
 }
 
 func lowerFirst(s string) string {
@@ -89,7 +89,7 @@ func lowerFirst(s string) string {
 func summary(a *alerts.Application, today alerts.Date) string {
 	parts := []string{alerts.Line(a.Description, 2000)}
 	if a.IsOpen() {
-		parts = append(parts, alerts.DeadlineWords(&a.Details, today)+".")
+		parts = append(parts, alerts.English.DeadlineWords(&a.Details, today)+".")
 	}
 	parts = append(parts, "Reference "+alerts.Line(a.Reference, 60)+".")
 	return strings.TrimSpace(strings.Join(parts, "\n"))

@@ -48,7 +48,7 @@ func writeCalendar(w io.Writer, d *Document) error {
 		}
 		line("SUMMARY", calendarText("Last day to comment: "+where))
 		description := alerts.Line(a.Description, 1000) + "\nReference " + alerts.Line(a.Reference, 60) + ", " + d.authority(a) + "."
-		if source := alerts.SourceWords(&a.Details); source != "" {
+		if source := alerts.English.SourceWords(&a.Details); source != "" {
 			description += "\nThe closing date comes from " + source + ". Check it on the council’s page before you rely on it."
 		}
 		if comment := alerts.WebLink(a.CommentURL); comment != "" {

@@ -54,15 +54,15 @@ func (d *Document) properties(a *alerts.Application) Properties {
 		Authority: a.Authority, AuthorityName: d.authority(a), Reference: a.Reference, Page: d.link(a), Version: a.Version,
 		FirstSeen: stamp(a.FirstSeen), UpdatedAt: stamp(a.UpdatedAt),
 		Address: alerts.Line(a.Address, 500), Description: alerts.Line(a.Description, 5000),
-		Kind: a.Kind, Major: a.IsMajor(), Open: a.IsOpen(), Status: a.Status, StatusLabel: alerts.StateWords(&a.Details), Decision: a.Decision,
-		Received: a.Received, Valid: a.Valid, CommentsFrom: a.CommentsFrom, CommentsUntil: a.CommentsUntil, CommentsSource: alerts.SourceWords(&a.Details),
+		Kind: a.Kind, Major: a.IsMajor(), Open: a.IsOpen(), Status: a.Status, StatusLabel: alerts.English.StateWords(&a.Details), Decision: a.Decision,
+		Received: a.Received, Valid: a.Valid, CommentsFrom: a.CommentsFrom, CommentsUntil: a.CommentsUntil, CommentsSource: alerts.English.SourceWords(&a.Details),
 		Committee: a.Committee, Target: a.Target, Decided: a.Decided, Withdrawn: a.Withdrawn,
 		AppealLodged: a.AppealLodged, AppealDecided: a.AppealDecided, AppealDecision: a.AppealDecision,
 		Ward: alerts.Line(a.Ward, 100), Position: a.Site.Method, Uncertainty: a.Site.Uncertainty,
 		URL: alerts.WebLink(a.URL), CommentURL: alerts.WebLink(a.CommentURL),
 	}
 	if a.Kind != "" {
-		p.KindLabel = alerts.KindLabel(a.Kind)
+		p.KindLabel = alerts.English.KindLabel(a.Kind)
 	}
 	return p
 }
