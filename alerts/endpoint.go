@@ -90,7 +90,6 @@ const (
 	MaxEndpointURL   = 2048
 	MaxHookBody      = 20_000         // bytes of one payload
 	MaxAnswer        = 4 << 10        // bytes of an answer that are kept
-	RecoverDays      = 14             // how far back deliveries can be sent again
 	SecretOverlap    = 24 * time.Hour // how long the old secret still signs after a rotation
 	MaxSecretOverlap = 7 * 24 * time.Hour
 	MaxTestEvents    = 10 // that are sent at a time to try an endpoint out
@@ -100,17 +99,9 @@ const (
 // ping is a request to a stranger.
 const PingsPerHour = 10
 
-// RecoversPerHour is how often what an endpoint missed may be asked for again.
-const RecoversPerHour = 12
-
 // Pings is the allowance of pings to an endpoint.
 func Pings(endpoint int64, now time.Time) Allowance {
 	return Allowance{Key: fmt.Sprintf("ping:%d", endpoint), Period: now.UTC().Format("2006-01-02T15"), Limit: PingsPerHour}
-}
-
-// Recoveries is the allowance of recoveries of an endpoint.
-func Recoveries(endpoint int64, now time.Time) Allowance {
-	return Allowance{Key: fmt.Sprintf("recover:%d", endpoint), Period: now.UTC().Format("2006-01-02T15"), Limit: RecoversPerHour}
 }
 
 // NewEndpoint is what is asked for when an endpoint is made or changed, checked.
@@ -301,14 +292,6 @@ type HookAttempt struct {
 	Status   int    // HTTP; 0 when there was no answer
 	Detail   string // a sentence
 	Answer   string // the first [MaxAnswer] bytes, to be shown as text and nothing else
-}
-
-// A Recovery asks for deliveries to be sent again, each under the id it had. One of
-// Since and AfterSequence must be set.
-type Recovery struct {
-	Since         int64 // unix ms: what was made for the endpoint since and has not been accepted
-	AfterSequence int64 // everything with a higher sequence, accepted or not: the receiver knows best what it has
-	HasSequence   bool
 }
 
 // A SnapshotCursor is how far a snapshot has been read. Its zero value begins one.

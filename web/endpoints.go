@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -160,6 +161,7 @@ type endpointPage struct {
 	Log      []deliveryItem
 	More     string
 	Days     int // how far back what was missed can be sent again
+	Earliest alerts.Date
 	Today    alerts.Date
 	Now      int64
 }
@@ -209,7 +211,7 @@ func (s *Server) renderEndpoint(w http.ResponseWriter, r *http.Request, status i
 	if err != nil {
 		return err
 	}
-	page := endpointPage{groupPage: p, Endpoint: p.endpointItem(e), Secret: secret, Days: alerts.RecoverDays, Today: alerts.DateOf(s.Now()), Now: s.Now().UnixMilli()}
+	page := endpointPage{groupPage: p, Endpoint: p.endpointItem(e), Secret: secret, Days: alerts.RecoverDays, Earliest: alerts.DateOf(s.Now()).AddDays(1 - alerts.RecoverDays), Today: alerts.DateOf(s.Now()), Now: s.Now().UnixMilli()}
 	if page.Heard, err = s.Store.EndpointAreas(r.Context(), id); err != nil {
 		return err
 	}
@@ -297,7 +299,7 @@ func (s *Server) changeEndpoint(w http.ResponseWriter, r *http.Request, a alerts
 	case "recover":
 		done = "recovered"
 		var what alerts.Recovery
-		if what, err = readRecovery(form.Get("since"), form.Get("sequence")); err == nil {
+		if what, err = readRecovery(form); err == nil {
 			_, err = s.Store.Recover(ctx, e.ID, what, now)
 		}
 	case "hear":
@@ -331,20 +333,29 @@ func (s *Server) changeEndpoint(w http.ResponseWriter, r *http.Request, a alerts
 	return nil
 }
 
-// readRecovery reads what is to be sent again: from a day on, or after a number.
-func readRecovery(since, sequence string) (what alerts.Recovery, err error) {
-	if sequence != "" {
-		n, err := strconv.ParseInt(sequence, 10, 64)
-		if err != nil || n < 0 {
+// readRecovery reads what is to be sent again: the days of which, or the numbers
+// above which.
+func readRecovery(form url.Values) (what alerts.Recovery, err error) {
+	what.Accepted = form.Get("accepted") == "yes"
+	if sequence := form.Get("sequence"); sequence != "" {
+		if what.After, err = strconv.ParseInt(sequence, 10, 64); err != nil || what.After < 0 {
 			return what, &alerts.InvalidError{Field: "sequence", Problem: "Enter the number of the last webhook that arrived, like 41"}
 		}
-		return alerts.Recovery{AfterSequence: n, HasSequence: true}, nil
+		return what, nil
 	}
-	day, err := alerts.ParseDate(since)
+	day, err := alerts.ParseDate(form.Get("since"))
 	if err != nil || day == "" {
-		return what, &alerts.InvalidError{Field: "since", Problem: "Enter the day from which on, or the number of the last webhook that arrived"}
+		return what, &alerts.InvalidError{Field: "since", Problem: "Enter the first day, or the number of the last webhook that arrived"}
 	}
-	return alerts.Recovery{Since: day.Time().UnixMilli()}, nil
+	what.Since = day.Time().UnixMilli()
+	last, err := alerts.ParseDate(form.Get("until"))
+	if err != nil {
+		return what, &alerts.InvalidError{Field: "until", Problem: "Enter the last day, or leave it empty for today"}
+	}
+	if last != "" {
+		what.Until = last.AddDays(1).Time().UnixMilli()
+	}
+	return what, nil
 }
 
 // hear lets an endpoint hear of one of the group's areas.

@@ -214,6 +214,7 @@ func TestAGroupSetsUpAWebhookWithThePages(t *testing.T) {
 			r.set(func(r *receiver) { r.broken = false })
 			p.Click("Send again what it missed")
 			p.Fill("Or everything after number", "0")
+			p.Click("Also what it has accepted")
 			p.Click("Send again")
 			p.Expect("What it missed is being sent again")
 			s.advance(2 * time.Hour) // it rests after a failure
@@ -334,7 +335,8 @@ func TestAGroupSetsUpAWebhookWithTheInterface(t *testing.T) {
 				t.Errorf("%s has not arrived: %v", want, news)
 			}
 		}
-		s.expect(s.call("POST", on("/recover"), token, `{"after_sequence":1}`), http.StatusAccepted, `"queued":2`)
+		s.expect(s.call("POST", on("/recover"), token, `{"after_sequence":1}`), http.StatusAccepted, `"queued":0`)
+		s.expect(s.call("POST", on("/recover"), token, `{"after_sequence":1,"until_sequence":3,"accepted":true}`), http.StatusAccepted, `"queued":2`, `"last_sequence":3`)
 		s.work()
 		for _, sequence := range []int64{2, 3} {
 			if ids := r.ids(sequence); len(ids) != 2 || ids[0] != ids[1] {

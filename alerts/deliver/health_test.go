@@ -2,6 +2,7 @@ package deliver_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -48,9 +49,9 @@ func TestAWebhookIsTriedTenTimesInThreeDays(t *testing.T) {
 			t.Errorf("its owner is not told that a webhook was given up: %q", now.News)
 		}
 		// It can be sent again, under the same id.
-		n, err := q.Recover(t.Context(), e.ID, alerts.Recovery{Since: start.UnixMilli()}, q.now())
-		if err != nil || n != 1 {
-			t.Fatalf("%d to be sent again: %v", n, err)
+		again, err := q.Recover(t.Context(), e.ID, alerts.Recovery{Since: start.UnixMilli()}, q.now())
+		if err != nil || again.Queued != 1 || again.Last != 1 {
+			t.Fatalf("to be sent again: %+v, %v", again, err)
 		}
 		q.pass()
 		if len(r.requests()) != 11 || len(r.ids()) != 1 {
@@ -182,38 +183,91 @@ func TestRecoverSendsWhatTheReceiverSaysItLacks(t *testing.T) {
 	eachSquare(t, func(t *testing.T, q *square) {
 		r := receive(t, nil)
 		e, _ := q.active(r.URL)
+		start := q.now()
 		q.queue(e, 5)
 		q.pass()
-		for range 2 { // asking twice before it is sent sends nothing twice
-			if _, err := q.Recover(t.Context(), e.ID, alerts.Recovery{AfterSequence: 3, HasSequence: true}, q.now()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		q.wait(time.Hour)
+		q.queue(e, 2)
 		q.pass()
-		twice := 0
-		for _, n := range r.ids() {
-			if n == 2 {
-				twice++
+		if len(r.requests()) != 7 {
+			t.Fatalf("%d requests", len(r.requests()))
+		}
+		hour := start.Add(30 * time.Minute).UnixMilli()
+		for _, c := range []struct {
+			what string
+			alerts.Recovery
+			want int
+		}{
+			{"what was accepted is not sent again by itself", alerts.Recovery{Since: start.UnixMilli()}, 0},
+			{"nor after a number", alerts.Recovery{After: 3}, 0},
+			{"unless the receiver says so: after a number", alerts.Recovery{After: 3, Accepted: true}, 4},
+			{"up to a number", alerts.Recovery{After: 3, UpTo: 4, Accepted: true}, 1},
+			{"until a time", alerts.Recovery{Since: start.UnixMilli(), Until: hour, Accepted: true}, 5},
+			{"since a time", alerts.Recovery{Since: hour, Accepted: true}, 2},
+			{"from both sides", alerts.Recovery{Since: start.UnixMilli(), Until: hour, After: 1, UpTo: 6, Accepted: true}, 4},
+		} {
+			before := len(r.requests())
+			var first alerts.Recovered
+			for i := range 2 { // asking twice sends nothing twice
+				got, err := q.Recover(t.Context(), e.ID, c.Recovery, q.now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i == 0 {
+					first = got
+				} else if got.Queued != 0 {
+					t.Errorf("%s: asked again, %d more", c.what, got.Queued)
+				}
 			}
+			q.pass()
+			if first.Queued != c.want || len(r.requests())-before != c.want || first.More {
+				t.Errorf("%s: %+v and %d requests, want %d", c.what, first, len(r.requests())-before, c.want)
+			}
+			q.exec(`DELETE FROM allowance`)
 		}
-		if len(r.requests()) != 7 || twice != 2 {
-			t.Errorf("%d requests, %d webhooks twice; want numbers 4 and 5 again", len(r.requests()), twice)
-		}
-		if n, err := q.Recover(t.Context(), e.ID, alerts.Recovery{Since: 1}, q.now()); err != nil || n != 0 {
-			t.Errorf("%d accepted webhooks are sent again for the time: %v", n, err)
+		if ids := r.ids(); len(ids) != 7 {
+			t.Errorf("7 webhooks came under %d ids", len(ids))
 		}
 		q.wait((alerts.RecoverDays*24 + 1) * time.Hour)
-		if n, err := q.Recover(t.Context(), e.ID, alerts.Recovery{AfterSequence: 0, HasSequence: true}, q.now()); err != nil || n != 0 {
-			t.Errorf("%d webhooks of more than fourteen days ago are sent again: %v", n, err)
+		if got, err := q.Recover(t.Context(), e.ID, alerts.Recovery{Accepted: true}, q.now()); err != nil || got.Queued != 0 {
+			t.Errorf("%d webhooks of more than fourteen days ago are sent again: %v", got.Queued, err)
 		}
 		for range alerts.RecoversPerHour + 1 {
-			_, err := q.Recover(t.Context(), e.ID, alerts.Recovery{Since: 1}, q.now())
+			_, err := q.Recover(t.Context(), e.ID, alerts.Recovery{}, q.now())
 			if err != nil && strings.Contains(err.Error(), alerts.ErrTooMany.Error()) {
 				return
 			}
 		}
 		t.Error("recover can be asked for without end")
 	})
+}
+
+func TestARecoveryThatCannotBeSaysWhy(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	at := func(days int) int64 { return now.AddDate(0, 0, days).UnixMilli() }
+	for _, c := range []struct {
+		alerts.Recovery
+		field string
+	}{
+		{alerts.Recovery{}, ""},
+		{alerts.Recovery{Since: at(-14)}, ""},
+		{alerts.Recovery{Since: at(-13), Until: at(-12), After: 4, UpTo: 5}, ""},
+		{alerts.Recovery{Since: at(-14) - 1}, "since"},
+		{alerts.Recovery{Since: at(1)}, "since"},
+		{alerts.Recovery{Since: at(-2), Until: at(-2)}, "until"},
+		{alerts.Recovery{Until: at(-20)}, "until"},
+		{alerts.Recovery{After: -1}, "after_sequence"},
+		{alerts.Recovery{After: 5, UpTo: 5}, "until_sequence"},
+	} {
+		got, err := c.Check(now)
+		var invalid *alerts.InvalidError
+		if errors.As(err, &invalid) != (c.field != "") || invalid != nil && invalid.Field != c.field {
+			t.Errorf("%+v: %v", c.Recovery, err)
+		}
+		if err == nil && got.Since < at(-14) {
+			t.Errorf("%+v reaches back to %d", c.Recovery, got.Since)
+		}
+	}
 }
 
 func TestAChatRoomIsSwitchedOnByItsCodeAlone(t *testing.T) {
@@ -282,7 +336,7 @@ func TestAWebhookOfACaseTakenDownMeanwhileSaysOnlyThat(t *testing.T) {
 		}
 		// One that was redacted since is written from what is left of it.
 		q.exec(`UPDATE application SET hidden = FALSE, redacted_at = $1`, q.now().Add(time.Minute).UnixMilli())
-		if _, err := q.Recover(t.Context(), e.ID, alerts.Recovery{HasSequence: true}, q.now()); err != nil {
+		if _, err := q.Recover(t.Context(), e.ID, alerts.Recovery{Accepted: true}, q.now()); err != nil {
 			t.Fatal(err)
 		}
 		q.pass()

@@ -57,7 +57,7 @@ func (s *Store) roomForEndpoint(ctx context.Context, tx *sql.Tx, group int64) er
 		return err
 	}
 	if have >= alerts.MaxGroupEndpoints {
-		return &alerts.InvalidError{Field: "url", Problem: fmt.Sprintf("A group can have %d of these. Remove one first", alerts.MaxGroupEndpoints)}
+		return alerts.Invalid("url", "A group can have %d of these. Remove one first", alerts.MaxGroupEndpoints)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -54,43 +55,51 @@ func (s *Store) Attempts(ctx context.Context, endpoint, delivery int64) ([]alert
 	return found, nil
 }
 
-// Recover puts deliveries of the last alerts.RecoverDays back in the queue, each
-// under the id it had, and returns how many. Those that are in the queue already are
-// only brought forward, so that asking twice sends nothing twice.
-// alerts.ErrTooMany: too often.
-func (s *Store) Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (n int, err error) {
-	floor := now.AddDate(0, 0, -alerts.RecoverDays).UnixMilli()
+// Recover puts deliveries back in the queue, each under the id it had. Those that are
+// in the queue already are only brought forward, so that asking twice sends nothing
+// twice. alerts.ErrTooMany: too often.
+func (s *Store) Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (out alerts.Recovered, err error) {
+	if r, err = r.Check(now); err != nil {
+		return out, err
+	}
+	out.Since = r.Since
 	err = s.changingEndpoint(ctx, endpoint, "send again", func(tx *sql.Tx, _ *alerts.Endpoint) error {
 		if ok, err := allow(ctx, tx, alerts.Recoveries(endpoint, now)); err != nil {
 			return err
 		} else if !ok {
 			return alerts.ErrTooMany
 		}
-		which, args := `state = 'given_up'`, []any{now.UnixMilli(), endpoint, max(floor, r.Since)}
-		if r.HasSequence {
-			which, args = `state IN ('given_up', 'sent') AND sequence > $4`, append(args, r.AfterSequence)
+		done := []string{string(alerts.DeliveryGivenUp)}
+		if r.Accepted {
+			done = append(done, string(alerts.DeliverySent))
 		}
-		again, err := collect(ctx, tx, scanInt, `UPDATE delivery SET state = 'queued', attempts = 0, next_at = $1, error = ''
-			WHERE recipient_id = $2 AND kind = 'webhook' AND event_seq IS NOT NULL AND text <> '' AND created_at >= $3 AND `+which+` RETURNING id`, args...)
-		if err != nil {
-			return err
-		}
-		n = len(again)
 		// What rests between two tries need not wait; what is under way is left alone.
-		done, err := tx.ExecContext(ctx, `UPDATE delivery SET next_at = $1 WHERE recipient_id = $2 AND kind = 'webhook' AND event_seq IS NOT NULL AND state = 'queued'
-			AND attempts > 0 AND next_at > $3 AND EXISTS (SELECT 1 FROM endpoint e WHERE e.id = delivery.recipient_id AND e.lease_until <= $4)`,
-			now.UnixMilli(), endpoint, now.UnixMilli(), now.UnixMilli())
+		const again = `(d.state IN (SELECT value FROM json_each($1)) OR d.state = 'queued' AND d.attempts > 0 AND d.next_at > $2
+			AND EXISTS (SELECT 1 FROM endpoint e WHERE e.id = d.recipient_id AND e.lease_until <= $3))`
+		type row struct{ id, sequence int64 }
+		found, err := collect(ctx, tx, func(rows *sql.Rows) (f row, err error) { return f, rows.Scan(&f.id, &f.sequence) },
+			`SELECT d.id, d.sequence FROM delivery d WHERE `+again+` AND d.recipient_id = $4 AND d.kind = 'webhook' AND d.event_seq IS NOT NULL AND d.text <> ''
+			AND d.created_at >= $5 AND d.created_at < $6 AND d.sequence > $7 AND d.sequence <= $8 ORDER BY d.sequence LIMIT $9`,
+			list(done), now.UnixMilli(), now.UnixMilli(), endpoint, r.Since, cmp.Or(r.Until, alerts.Forever), r.After, cmp.Or(r.UpTo, alerts.Forever), alerts.MaxRecovered+1)
 		if err != nil {
 			return err
 		}
-		forward, err := done.RowsAffected()
-		if n += int(forward); err != nil {
+		if out.More = len(found) > alerts.MaxRecovered; out.More {
+			found = found[:alerts.MaxRecovered]
+		}
+		ids := make([]int64, len(found))
+		for i, f := range found {
+			ids[i], out.Last = f.id, f.sequence
+		}
+		out.Queued = len(ids)
+		if _, err := tx.ExecContext(ctx, `UPDATE delivery SET state = 'queued', attempts = CASE WHEN state = 'queued' THEN attempts ELSE 0 END, next_at = $1, error = ''
+			WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($2))`, now.UnixMilli(), list(ids)); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE endpoint SET rests_until = 0 WHERE id = $1`, endpoint) // whoever asks says that it works again
 		return err
 	})
-	return n, err
+	return out, err
 }
 
 // Resend puts one delivery back in the queue, whatever became of it.

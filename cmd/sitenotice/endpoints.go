@@ -346,28 +346,37 @@ func (c *endpointsLog) Run(ctx context.Context, cfg *Config, std streams) error 
 
 type endpointsRecover struct {
 	anEndpoint
-	Since time.Time `help:"Send again what was not accepted since (RFC 3339, for example 2026-05-05T00:00:00Z)."`
-	After *int64    `name:"after-sequence" help:"Send again everything after this sequence number, accepted or not."`
+	Since    time.Time `help:"What was made since (RFC 3339, for example 2026-05-05T00:00:00Z)."`
+	Until    time.Time `help:"And before."`
+	After    *int64    `name:"after-sequence" help:"What has a higher sequence number."`
+	UpTo     int64     `name:"until-sequence" help:"And no higher than this."`
+	Accepted bool      `help:"Also what was accepted, for a receiver that has lost its data."`
 }
 
 // Run puts deliveries back in the queue.
 func (c *endpointsRecover) Run(ctx context.Context, cfg *Config, std streams) error {
-	var r alerts.Recovery
+	r := alerts.Recovery{UpTo: c.UpTo, Accepted: c.Accepted}
 	switch {
 	case c.After != nil && c.Since.IsZero():
-		r.AfterSequence, r.HasSequence = *c.After, true
+		r.After = *c.After
 	case c.After == nil && !c.Since.IsZero():
 		r.Since = c.Since.UnixMilli()
 	default:
 		return usage("say from where, by --since or by --after-sequence")
 	}
+	if !c.Until.IsZero() {
+		r.Until = c.Until.UnixMilli()
+	}
 	return c.with(ctx, cfg, std, func(s *service) error {
-		n, err := s.store.Recover(ctx, c.Endpoint, r, s.now())
+		done, err := s.store.Recover(ctx, c.Endpoint, r, s.now())
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(std.out, "%s will be sent again, each under the id it had.\n", alerts.English.Plural(n, "webhook", "webhooks"))
-		return err
+		fmt.Fprintf(std.out, "%s will be sent again, each under the id it had.\n", alerts.English.Plural(done.Queued, "webhook", "webhooks"))
+		if done.More {
+			fmt.Fprintf(std.out, "There are more: ask again with --after-sequence %d.\n", done.Last)
+		}
+		return nil
 	})
 }
 

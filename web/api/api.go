@@ -54,7 +54,7 @@ type EndpointStore interface {
 	PauseEndpoint(ctx context.Context, id int64) error
 	ResumeEndpoint(ctx context.Context, id int64) error
 	TestFire(ctx context.Context, endpoint int64, n int, now time.Time, write alerts.HookWriter) (ids []string, err error)
-	Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (n int, err error)
+	Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (alerts.Recovered, error)
 	Snapshot(ctx context.Context, endpoint int64, cursor alerts.SnapshotCursor, limit int) (cases []alerts.Application, next alerts.SnapshotCursor, err error)
 	EndpointAreas(ctx context.Context, endpoint int64) ([]alerts.Subscription, error)
 	AddEndpointArea(ctx context.Context, endpoint int64, area alerts.Area, filter alerts.Filter, now time.Time) (alerts.Subscription, error)

@@ -255,34 +255,48 @@ func (a *API) testEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endp
 func (a *API) recoverEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	var in struct {
 		Since         string `json:"since"`
+		Until         string `json:"until"`
 		AfterSequence *int64 `json:"after_sequence"`
+		UntilSequence *int64 `json:"until_sequence"`
+		Accepted      bool   `json:"accepted"`
 	}
 	if err := readBody(r, &in); err != nil {
 		return err
 	}
-	var what alerts.Recovery
-	switch {
-	case in.Since != "" && in.AfterSequence != nil, in.Since == "" && in.AfterSequence == nil:
-		return badMember("/since", "Give either since, a time, or after_sequence, a number.")
-	case in.AfterSequence != nil:
-		if *in.AfterSequence < 0 {
-			return badMember("/after_sequence", "after_sequence is 0 or more.")
-		}
-		what.AfterSequence, what.HasSequence = *in.AfterSequence, true
-	default:
-		at, err := time.Parse(time.RFC3339, in.Since)
-		if err != nil {
-			return badMember("/since", "since is a time with its zone, like 2026-11-23T07:00:00Z.")
-		}
-		what.Since = at.UnixMilli()
+	if (in.Since == "") == (in.AfterSequence == nil) {
+		return badMember("/since", "Say from where: either since, a time, or after_sequence, a number.")
 	}
-	n, err := a.Store.Recover(r.Context(), e.ID, what, a.Now())
+	what := alerts.Recovery{Accepted: in.Accepted}
+	for name, bound := range map[string]struct {
+		text string
+		at   *int64
+	}{"since": {in.Since, &what.Since}, "until": {in.Until, &what.Until}} {
+		if bound.text == "" {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, bound.text)
+		if *bound.at = at.UnixMilli(); err != nil || *bound.at <= 0 {
+			return badMember("/"+name, "%s is a time with its zone, like 2026-11-23T07:00:00Z.", name)
+		}
+	}
+	if in.AfterSequence != nil {
+		what.After = *in.AfterSequence
+	}
+	if in.UntilSequence != nil {
+		if what.UpTo = *in.UntilSequence; what.UpTo < 1 {
+			return badMember("/until_sequence", "until_sequence is the number of a webhook, 1 or more.")
+		}
+	}
+	done, err := a.Store.Recover(r.Context(), e.ID, what, a.Now())
 	if err != nil {
-		return err
+		return inMember("", err)
 	}
 	return accepted(w, struct {
-		Queued int `json:"queued"`
-	}{n})
+		Queued int    `json:"queued"`
+		Since  string `json:"since"`                   // what was made before was left out
+		Last   int64  `json:"last_sequence,omitempty"` // of them
+		More   bool   `json:"more,omitempty"`          // ask again with this as after_sequence
+	}{done.Queued, moment(done.Since), done.Last, done.More})
 }
 
 // snapshot lists all open cases in the endpoint's areas as one event left them;
