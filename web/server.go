@@ -47,6 +47,7 @@ type Store interface {
 	Histories(ctx context.Context, feeds []alerts.Feed) ([]alerts.FeedHistory, error)
 	Timeliness(ctx context.Context, slugs []string) (map[string]alerts.Timeliness, error)
 	Trust(ctx context.Context) (alerts.Trust, error)
+	Reach(ctx context.Context, authority string) ([]alerts.Tally, error)
 
 	Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error
 	RequestLink(ctx context.Context, addressKeys []string, client string, limits alerts.Limits, now time.Time, write alerts.Writer) error
@@ -294,6 +295,9 @@ func (s *Server) Handler() http.Handler {
 	get("/authorities", s.authorities)
 	get("/authorities/{slug}.{format:[a-z]+}", s.authorityDocument)
 	get("/authorities/{slug}", s.authority)
+	get("/authorities/{slug}/report", s.reach)
+	get("/authorities/{slug}/report.json", s.reachJSON)
+	get("/authorities/{slug}/report.csv", s.reachCSV)
 	get("/reliability", s.reliability)
 	get("/reliability.json", s.reliabilityJSON)
 	get("/applications/{authority}/{reference}", s.application)

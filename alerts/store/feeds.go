@@ -60,6 +60,16 @@ func (s *Store) PutFeed(ctx context.Context, f alerts.Feed, authorities []alerts
 	return stored, nil
 }
 
+// AuthoritiesOf returns the slugs of the authorities whose applications a feed brings.
+func (s *Store) AuthoritiesOf(ctx context.Context, f alerts.Feed) ([]string, error) {
+	slugs, err := collect(ctx, s.read, func(rows *sql.Rows) (slug string, err error) { return slug, rows.Scan(&slug) },
+		`SELECT authority FROM feed_authority WHERE feed_id = $1 ORDER BY authority`, f.ID)
+	if err != nil {
+		return nil, fmt.Errorf("list the authorities of the feed %s: %w", f.Slug, err)
+	}
+	return slugs, nil
+}
+
 // PauseFeed stops or restarts a feed's schedule.
 func (s *Store) PauseFeed(ctx context.Context, slug string, paused bool) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {

@@ -77,6 +77,7 @@ var retention = map[string]string{
 	"outage":               "as long as the feed is read: when a register was away",
 	"outage_told":          "30 days after the outage is over, or until the person is erased",
 	"audit_run":            "as long as the service runs: counts",
+	"reach":                "as long as the service runs: counts",
 	"timeliness":           "as long as the service runs: counts",
 	"endpoint_area":        "until its owner deletes it",
 }

@@ -27,6 +27,7 @@ type feedCommand struct {
 	Discard  feedDiscard  `cmd:"" help:"Silence what a held run brought."`
 	Rollback feedRollback `cmd:"" help:"Take back a reading that was a mistake."`
 	Token    feedToken    `cmd:"" help:"Make the token with which a council's program hands over the feed's file."`
+	Reach    feedReach    `cmd:"" help:"Say whom a feed's applications reached, month by month, and how early: figures that the council may publish."`
 	Export   feedExport   `cmd:"" help:"Print a feed's declaration."`
 }
 

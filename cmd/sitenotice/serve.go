@@ -189,5 +189,8 @@ func (s *service) audit(ctx context.Context) error {
 		return err
 	}
 	s.log.Info("audited", "events", report.Events, "versions", report.Versions, "matches", report.Matches, "missing", len(report.Missing), "extra", len(report.Extra))
-	return s.store.MeasureTimeliness(ctx, s.now().Add(-timelinessSpan), s.now())
+	if err := s.store.MeasureTimeliness(ctx, s.now().Add(-timelinessSpan), s.now()); err != nil {
+		return err
+	}
+	return s.store.MeasureReach(ctx, s.now())
 }
