@@ -20,7 +20,7 @@ func (s *Store) MeasureReach(ctx context.Context, now time.Time) error {
 			err = s.measureReach(ctx, month)
 		}
 		if err != nil {
-			return fmt.Errorf("count who was reached in %s: %w", month.Long(), err)
+			return fmt.Errorf("count who was reached in %s: %w", month, err)
 		}
 	}
 	return nil
