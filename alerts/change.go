@@ -90,6 +90,16 @@ func substance(s string) string {
 	return b.String()
 }
 
+// Likeness is what a case keeps when a council gives it another number: what is
+// proposed, where, and since when. It is "" when the council does not say all three.
+func (d *Details) Likeness() string {
+	address, proposed := substance(d.Address), substance(d.Description)
+	if address == "" || proposed == "" || d.Received == "" {
+		return ""
+	}
+	return string(d.Received) + "\n" + address + "\n" + proposed
+}
+
 // A FieldChange is one field that differs between two versions of a case.
 type FieldChange struct {
 	Field    Field

@@ -102,13 +102,7 @@ const FloodMemory = 30
 func Judge(run Run, fault string, history []Run) (Verdict, string) {
 	c := run.Counts
 	good := c.Rows - c.Quarantined
-	previous := 0
-	for _, r := range history {
-		if r.Adapter == run.Adapter && !r.Incremental {
-			previous = r.Rows
-			break
-		}
-	}
+	previous, shrunk := Shrunk(run, history)
 	switch {
 	case good == 0 && fault != "":
 		return VerdictFailed, fault
@@ -123,10 +117,22 @@ func Judge(run Run, fault string, history []Run) (Verdict, string) {
 	switch {
 	case fault != "":
 		return VerdictPartial, fault
-	case !run.Incremental && good*10 < previous*8:
+	case shrunk:
 		return VerdictPartial, fmt.Sprintf("it has %d applications where it had %d before; what is missing is kept", good, previous)
 	}
 	return VerdictComplete, ""
+}
+
+// Shrunk reports whether a run has more than a fifth fewer applications than the last
+// one of its adapter that was complete, and how many that had.
+func Shrunk(run Run, history []Run) (previous int, shrunk bool) {
+	for _, r := range history {
+		if r.Adapter == run.Adapter && !r.Incremental {
+			previous = r.Rows
+			break
+		}
+	}
+	return previous, !run.Incremental && (run.Rows-run.Quarantined)*10 < previous*8
 }
 
 func floodLimit(history []Run) int {

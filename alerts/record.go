@@ -177,6 +177,27 @@ func (r Record) Hash() string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// A Renumbering is a case that seems to have got another number.
+type Renumbering struct {
+	Authority string `json:"-"` // slug
+	Was       string `json:"was"`
+	Is        string `json:"is"`
+	Key       string `json:"-"` // of the record under the old number
+}
+
+// TakenBack clears of another record of the same case and feed what the feed has just
+// taken back in this one: a field that had a value before and has none now. It reports
+// whether it cleared anything.
+func (r *Record) TakenBack(before, now *Record) (cleared bool) {
+	for _, rule := range fieldRules {
+		if now.Supplied.Has(rule.Field) && rule.has(&before.Details) && !rule.has(&now.Details) && rule.has(&r.Details) {
+			rule.copy(&r.Details, &Details{})
+			cleared = true
+		}
+	}
+	return cleared
+}
+
 // Merge returns the view of an application that its records give together. For
 // each field the first record that supplies it with a value wins; records come
 // in the authority's order of precedence. A position that a council gives comes

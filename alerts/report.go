@@ -29,14 +29,15 @@ type Report struct {
 	Broken     string         `json:"broken"`     // why it could not be read to its end; empty when it was
 
 	// Of a file that is held against what is stored of its feed:
-	Outside   int     `json:"outside"`   // with a position outside the council's area; it does not count
-	LookedUp  int     `json:"looked_up"` // without a position of their own, found by property number or postcode
-	New       int     `json:"new"`
-	Changed   int     `json:"changed"`
-	Unchanged int     `json:"unchanged"`
-	Verdict   Verdict `json:"verdict,omitempty"` // what importing it now would be
-	Reason    string  `json:"reason,omitempty"`
-	Tells     *Reach  `json:"tells,omitempty"`
+	Outside    int           `json:"outside"`   // with a position outside the council's area; it does not count
+	LookedUp   int           `json:"looked_up"` // without a position of their own, found by property number or postcode
+	New        int           `json:"new"`
+	Changed    int           `json:"changed"`
+	Unchanged  int           `json:"unchanged"`
+	Renumbered []Renumbering `json:"renumbered,omitempty"` // cases that seem to have got another number
+	Verdict    Verdict       `json:"verdict,omitempty"`    // what importing it now would be
+	Reason     string        `json:"reason,omitempty"`
+	Tells      *Reach        `json:"tells,omitempty"`
 }
 
 // A Reach is what importing a file, or releasing what is held, would send.
@@ -183,6 +184,12 @@ func (r *Report) String() string {
 			line("  %-12s %5d  %s", use.Code, use.Count, use.Meaning)
 		} else {
 			line("  %-12s %5d  NOT MAPPED", use.Code, use.Count)
+		}
+	}
+	if len(r.Renumbered) > 0 {
+		line("  renumbered      %d (seem to be the same cases under another number; not news)", len(r.Renumbered))
+		for _, n := range r.Renumbered[:min(len(r.Renumbered), 10)] {
+			line("    %s is now %s", n.Was, n.Is)
 		}
 	}
 	if r.Verdict != VerdictNone {

@@ -24,12 +24,14 @@ type Store interface {
 	Records(ctx context.Context, feedID int64, keys []string) (map[string]alerts.Record, error)
 	Stage(ctx context.Context, r alerts.Run, rows []alerts.Staged, until time.Time) error
 	Unstage(ctx context.Context, r alerts.Run, ords []int) error
+	Received(ctx context.Context, feedID int64, authority string, days []alerts.Date) ([]alerts.Record, error)
+	Renumber(ctx context.Context, feedID int64, cases []alerts.Renumbering) error
 	Staged(ctx context.Context, r alerts.Run, after int) ([]alerts.Staged, error)
 	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
 	LastFull(ctx context.Context, feedID int64, adapter string) (int64, error)
 	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
 	JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error
-	Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time) ([]alerts.Event, error)
+	Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, renumbered []alerts.Renumbering, now time.Time) ([]alerts.Event, error)
 	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error
 	FinishRun(ctx context.Context, r alerts.Run, etag, lastModified string, now time.Time) (alerts.Run, error)
 	Held(ctx context.Context, f alerts.Feed, now time.Time, yield func([]alerts.Event) error) error
@@ -257,18 +259,21 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 		}
 		return s.apply(ctx, run, f, f.ETag, f.LastModified)
 	}
-	if err := in.finish(ctx); err != nil {
+	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
+	if err != nil {
+		return run, err
+	}
+	if err := in.finish(ctx, in.whole(fault, history)); err != nil {
 		return run, err
 	}
 	run.Counts, run.Survey = in.counts, in.survey.Survey()
 	if run.Incremental {
 		run.Columns = nil // a few changed records need not fill them all
 	}
-	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
-	if err != nil {
+	run.Verdict, run.Reason = alerts.Judge(run, fault, history)
+	if err := s.renumber(ctx, run, f, in.renumbered); err != nil {
 		return run, err
 	}
-	run.Verdict, run.Reason = alerts.Judge(run, fault, history)
 	if err := s.judged(ctx, &run, f); err != nil || run.Verdict == alerts.VerdictFailed {
 		return run, err
 	}

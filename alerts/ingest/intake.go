@@ -31,6 +31,9 @@ type intake struct {
 	comparison
 	working <-chan error // what became of the batch that is being compared; nil when none is
 
+	byReference bool                 // the source has no key of its own: see renumber.go
+	renumbered  []alerts.Renumbering // cases that seem to have got another number
+
 	outside  int // rows with a position that is not in their authority
 	lookedUp int // rows whose position was looked up
 
@@ -40,12 +43,13 @@ type intake struct {
 
 // A comparison is what belongs to whoever compares the rows.
 type comparison struct {
-	found  alerts.Counts // of new, changed and unchanged rows, and of those that came before
-	seeds  [2]maphash.Seed
-	seen   map[rowKey]seenRow // every row so far
-	fresh  []alerts.Staged    // what is to be staged next
-	staged int                // rows put there so far
-	gone   []int              // of those, the places of rows that do not count any more
+	found   alerts.Counts // of new, changed and unchanged rows, and of those that came before
+	seeds   [2]maphash.Seed
+	seen    map[rowKey]seenRow       // every row so far
+	fresh   []alerts.Staged          // what is to be staged next
+	staged  int                      // rows put there so far
+	gone    []int                    // of those, the places of rows that do not count any more
+	unheard map[string]alerts.Record // new rows, by source key, until there are too many to look for old numbers
 }
 
 // A rowKey is a source key hashed twice over, and a seenRow what is kept of the row in
@@ -65,7 +69,8 @@ func (c *comparison) keyOf(sourceKey string) rowKey {
 const notStaged = -1
 
 func newIntake(ctx context.Context, s *Stage, run alerts.Run, a *feed.Adapter) (in *intake, err error) {
-	in = &intake{stage: s, run: run, index: map[string]int{}, comparison: comparison{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[rowKey]seenRow{}}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
+	_, keyed := a.Columns["source_key"]
+	in = &intake{stage: s, run: run, byReference: !keyed, index: map[string]int{}, comparison: comparison{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, seen: map[rowKey]seenRow{}, unheard: map[string]alerts.Record{}}, survey: feed.NewSurveyor(a, alerts.DateOf(s.Now()))}
 	if s.Places != nil {
 		in.places, err = s.Places(ctx)
 	}
@@ -187,13 +192,19 @@ func (in *intake) wait() error {
 	return <-in.working
 }
 
-// finish compares and stages what is left.
-func (in *intake) finish(ctx context.Context) error {
+// finish compares and stages what is left. Whole says that what is not in the source is
+// not in the register any more.
+func (in *intake) finish(ctx context.Context, whole bool) error {
 	if err := errors.Join(in.flush(ctx), in.wait()); err != nil {
 		return err
 	}
 	in.counts.New, in.counts.Changed, in.counts.Unchanged, in.counts.Newsworthy = in.found.New, in.found.Changed, in.found.Unchanged, in.found.Newsworthy
 	in.counts.Duplicates += in.found.Duplicates
+	if whole {
+		if err := in.findRenumbered(ctx); err != nil {
+			return err
+		}
+	}
 	if len(in.fresh) > 0 {
 		if err := in.put(ctx); err != nil {
 			return err
@@ -251,6 +262,9 @@ func (in *intake) compare(ctx context.Context, rows []alerts.Record) error {
 		default:
 			in.stageNext(hash, *r)
 			in.found.New++
+			if in.byReference && len(in.unheard) <= maxUnheard {
+				in.unheard[r.SourceKey] = *r
+			}
 			if !twice {
 				in.found.Newsworthy += in.newsworthy(nil, &r.Details)
 			}

@@ -42,7 +42,7 @@ func (s *Stage) Rehearse(ctx context.Context, f alerts.Feed, data io.Reader, o O
 			return nil
 		}
 		for batch := range slices.Chunk(rows, rehearsalBatch) {
-			events, err := s.Store.Rehearse(ctx, run, f, batch, s.Now())
+			events, err := s.Store.Rehearse(ctx, run, f, batch, in.renumbered, s.Now())
 			if err != nil {
 				return err
 			}
@@ -60,16 +60,16 @@ func (s *Stage) Rehearse(ctx context.Context, f alerts.Feed, data io.Reader, o O
 	if err != nil {
 		return nil, err
 	}
-	if err := in.finish(ctx); err != nil {
-		return nil, err
-	}
 	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
 	if err != nil {
 		return nil, err
 	}
+	if err := in.finish(ctx, in.whole(report.Broken, history)); err != nil {
+		return nil, err
+	}
 	run.Counts = in.counts
 	report.Verdict, report.Reason = alerts.Judge(run, report.Broken, history)
-	report.Outside, report.LookedUp = in.outside, in.lookedUp
+	report.Outside, report.LookedUp, report.Renumbered = in.outside, in.lookedUp, in.renumbered
 	report.New, report.Changed, report.Unchanged = in.counts.New, in.counts.Changed, in.counts.Unchanged
 	report.Tells = &alerts.Reach{Silent: run.Silent}
 	return report, nil

@@ -225,6 +225,7 @@ func (b *batch) apply(row *alerts.Staged) {
 		b.touched = append(b.touched, a)
 	}
 	row.Details = a.redacted.Apply(row.Details)
+	a.takeBack(&row.Record)
 	a.put(ranked{Record: row.Record, precedence: b.feed.Precedence, runID: b.run.ID, hash: row.Hash, changed: true})
 
 	records := make([]alerts.Record, len(a.records))
@@ -250,6 +251,21 @@ func (b *batch) apply(row *alerts.Staged) {
 			e.State = alerts.EventSilenced
 		}
 		b.news = append(b.news, news{e, a, a.text})
+	}
+}
+
+// takeBack clears what the feed takes back in this record of the case in its others: a
+// portal that has numbered its records anew never says anything of the old ones again.
+// What they said is still known by its hash, so that one which lives on is no news.
+func (a *application) takeBack(row *alerts.Record) {
+	at := slices.IndexFunc(a.records, func(r ranked) bool { return r.FeedID == row.FeedID && r.SourceKey == row.SourceKey })
+	if at < 0 {
+		return
+	}
+	for i := range a.records {
+		if r := &a.records[i]; r.FeedID == row.FeedID && i != at && r.TakenBack(&a.records[at].Record, row) {
+			r.changed = true
+		}
 	}
 }
 
@@ -295,7 +311,7 @@ func (b *batch) save(ctx context.Context) (events []alerts.Event, after []string
 				if len(a.records) > 1 {
 					recorded = asText(&r.Details)
 				}
-				records = append(records, []any{r.FeedID, r.SourceKey, a.ID, int64(r.Supplied), recorded, r.hash, b.run.ID})
+				records = append(records, []any{r.FeedID, r.SourceKey, a.ID, int64(r.Supplied), recorded, r.hash, r.runID})
 			}
 		}
 	}

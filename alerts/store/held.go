@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -71,10 +72,14 @@ func (s *Store) netNews(ctx context.Context, q querier, ids []int64, f alerts.Fe
 
 // Rehearse returns the events that applying staged rows of a run would write, and
 // changes nothing. Those of applications that would be new have no id.
-func (s *Store) Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time) (events []alerts.Event, err error) {
+func (s *Store) Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, renumbered []alerts.Renumbering, now time.Time) (events []alerts.Event, err error) {
 	rehearsed := errors.New("rehearsed")
+	r.ID = math.MaxInt64 // later than all that were, as it would be
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		b := &batch{store: s, tx: tx, run: r, feed: f, now: now, telling: alerts.Telling{Silent: r.Silent, Today: alerts.DateOf(now), HorizonDays: f.HorizonDays}}
+		if err := renumber(ctx, tx, f.ID, renumbered); err != nil {
+			return err
+		}
 		if err := b.load(ctx, rows); err != nil {
 			return err
 		}

@@ -128,6 +128,38 @@ func records(ctx context.Context, q querier, feedID int64, keys []string) (map[s
 	return out, nil
 }
 
+// Received returns the records of a feed of which the authority says that it received
+// the applications on one of those days.
+func (s *Store) Received(ctx context.Context, feedID int64, authority string, days []alerts.Date) ([]alerts.Record, error) {
+	found, err := collect(ctx, s.read, func(rows *sql.Rows) (alerts.Record, error) {
+		r := alerts.Record{FeedID: feedID, Authority: authority}
+		return r, rows.Scan(&r.SourceKey, &r.ApplicationID, &r.Supplied, asJSON[alerts.Details]{&r.Details})
+	}, `SELECT r.source_key, r.application_id, r.supplied, r.details FROM application a JOIN record r ON r.application_id = a.id
+		WHERE a.authority = $1 AND a.listed IN (SELECT value FROM json_each($2)) AND r.feed_id = $3 AND NOT a.hidden`, authority, list(days), feedID)
+	if err != nil {
+		return nil, fmt.Errorf("look for records by the day: %w", err)
+	}
+	return found, nil
+}
+
+// Renumber makes the new numbers of cases lead to them, unless they lead somewhere
+// already.
+func (s *Store) Renumber(ctx context.Context, feedID int64, cases []alerts.Renumbering) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return renumber(ctx, tx, feedID, cases) })
+}
+
+func renumber(ctx context.Context, tx *sql.Tx, feedID int64, cases []alerts.Renumbering) error {
+	for _, c := range cases {
+		_, err := tx.ExecContext(ctx, `INSERT INTO alias (authority, reference_key, application_id)
+			SELECT a.authority, $1, a.id FROM record r JOIN application a ON a.id = r.application_id
+			WHERE r.feed_id = $2 AND r.source_key = $3 AND a.authority = $4 ON CONFLICT DO NOTHING`, alerts.ReferenceKey(c.Is), feedID, c.Key, c.Authority)
+		if err != nil {
+			return fmt.Errorf("note the new number of a case: %w", err)
+		}
+	}
+	return nil
+}
+
 // stagedBatch is how many staged rows are kept and applied together, at most.
 const stagedBatch = 500
 
