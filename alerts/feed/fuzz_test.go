@@ -146,6 +146,9 @@ func FuzzCell(f *testing.F) {
 					t.Errorf("%q is kept as %q", one, text)
 				}
 			}
+			if strings.Trim(is.UPRN, "0123456789") != "" || strings.HasPrefix(is.UPRN, "0") {
+				t.Errorf("%q is kept as the property %q", one, is.UPRN)
+			}
 			if is.URL != "" && !strings.HasPrefix(is.URL, "http") {
 				t.Errorf("%q is kept as an address", is.URL)
 			}

@@ -49,7 +49,7 @@ var setters = map[string]func(d *alerts.Details, v string){
 	"reference":      func(d *alerts.Details, v string) { d.Reference = v },
 	"address":        func(d *alerts.Details, v string) { d.Address = v },
 	"postcode":       func(d *alerts.Details, v string) { d.Postcode = v },
-	"uprn":           func(d *alerts.Details, v string) { d.UPRN = strings.TrimLeft(v, "0") },
+	"uprn":           func(d *alerts.Details, v string) { d.UPRN = propertyNumber(v) },
 	"description":    func(d *alerts.Details, v string) { d.Description = v },
 	"decision_by":    func(d *alerts.Details, v string) { d.DecisionBy = v },
 	"appeal_ref":     func(d *alerts.Details, v string) { d.AppealRef = v },
@@ -66,6 +66,17 @@ var setters = map[string]func(d *alerts.Details, v string){
 	"withdrawn":      func(d *alerts.Details, v string) { d.Withdrawn = alerts.Date(v) },
 	"appeal_lodged":  func(d *alerts.Details, v string) { d.AppealLodged = alerts.Date(v) },
 	"appeal_decided": func(d *alerts.Details, v string) { d.AppealDecided = alerts.Date(v) },
+}
+
+// propertyNumber returns a unique property reference number without the zeros before
+// it: of several the first, and "" for what is none.
+func propertyNumber(s string) string {
+	first, _, _ := strings.Cut(s, "|") // as the LGA's schema parts them
+	first = strings.TrimLeft(strings.TrimSpace(first), "0")
+	if strings.Trim(first, "0123456789") != "" {
+		return ""
+	}
+	return first
 }
 
 func newMapping(d *Declaration, a *Adapter) (*mapping, error) {

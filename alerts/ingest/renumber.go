@@ -98,7 +98,7 @@ func (s *Stage) renumber(ctx context.Context, run alerts.Run, f alerts.Feed, cas
 	const shown = 20
 	var b strings.Builder
 	fmt.Fprintf(&b, "The feed %s has %s: the old number has gone, and the new one has the same proposal, address and day. Nobody was told of a new case.", f.Slug,
-		alerts.Plural(len(cases), "application that seems to have got another number", "applications that seem to have got another number"))
+		alerts.English.Plural(len(cases), "application that seems to have got another number", "applications that seem to have got another number"))
 	for _, c := range cases[:min(len(cases), shown)] {
 		fmt.Fprintf(&b, "\n%s is now %s", c.Was, c.Is)
 	}
