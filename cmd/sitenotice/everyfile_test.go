@@ -162,7 +162,7 @@ func (h *backlog) refuse(s *sampleFile, file string) {
 }
 
 func (h *backlog) take(s *sampleFile, name, file string) {
-	want, reading := counts(s.count(h.T, unpacked(h.T, file)))
+	want, reading := addUp(s.count(h.T, unpacked(h.T, file)))
 	if h.keys[s.feed] == nil {
 		h.keys[s.feed] = map[string]bool{}
 		declared := s.feed
@@ -244,8 +244,8 @@ type figures struct {
 	earliest, latest                                     string
 }
 
-// counts adds rows up; keys are those of the good ones.
-func counts(all []counted) (f figures, keys map[string]bool) {
+// addUp adds rows up; keys are those of the good ones.
+func addUp(all []counted) (f figures, keys map[string]bool) {
 	keys = map[string]bool{}
 	for _, c := range all {
 		f.rows++
