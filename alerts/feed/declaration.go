@@ -304,13 +304,24 @@ func (d *Declaration) YAML() ([]byte, error) {
 var embedded embed.FS
 
 // Presets lists the feeds that come with the program.
-func Presets() []string { return named("presets") }
+func Presets() []string { return namesIn("presets") }
 
 // Shapes lists the forms of data that come with the program and that a declaration
 // can be "like": formats that many councils publish, without a council.
-func Shapes() []string { return named("shapes") }
+func Shapes() []string { return namesIn("shapes") }
 
-func named(folder string) []string {
+// named returns a form or feed that comes with the program.
+func named(name string) (*Declaration, error) {
+	text, ok := shape(name)
+	if !ok {
+		text, _ = Preset(name)
+	} else if !bytes.Contains(text, []byte("authority:")) {
+		text = append([]byte("feed: any\nauthority: {slug: any, name: Any}\n"), text...)
+	}
+	return Parse(text)
+}
+
+func namesIn(folder string) []string {
 	entries, _ := embedded.ReadDir(folder)
 	var names []string
 	for _, e := range entries {

@@ -133,6 +133,14 @@ func plausibleCells(field string, cells []string) bool {
 		return !slices.ContainsFunc(cells, func(c string) bool { return alerts.WebLink(c) == "" })
 	case "boundary":
 		return !slices.ContainsFunc(cells, func(c string) bool { _, _, ok := boundary(c); return !ok })
+	case "address": // not the key of a row elsewhere
+		spaced := 0
+		for _, c := range cells {
+			if strings.Contains(c, " ") {
+				spaced++
+			}
+		}
+		return spaced*2 >= len(cells)
 	case "kind", "scale", "status", "decision", "decision_by", "appeal_decision":
 		_, dates := guessLayout(cells, "csv")
 		return !dates

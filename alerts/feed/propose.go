@@ -105,15 +105,9 @@ type form struct {
 // the one that fills the most fields, if nearly all rows are right by it.
 func knownForm(file func() (io.ReadCloser, error), a *Adapter) (best *form, err error) {
 	for _, name := range append(Shapes(), Presets()...) {
-		text, ok := shape(name)
-		if !ok {
-			text, _ = Preset(name)
-		} else if !strings.Contains(string(text), "authority:") {
-			text = append([]byte("feed: any\nauthority: {slug: any, name: Any}\n"), text...)
-		}
-		d, err := Parse(text)
+		d, err := named(name)
 		if err != nil {
-			continue
+			return nil, err
 		}
 		for i := range d.Adapters {
 			known := &d.Adapters[i]
@@ -146,7 +140,11 @@ func fills(file func() (io.ReadCloser, error), d *Declaration, a *Adapter) (int,
 	for name := range a.Columns {
 		all |= filledFrom(name)
 	}
-	err = d.Read(a.Name, io.LimitReader(f, 8*sampleBytes), func(row Row) error {
+	var beginning io.Reader = f
+	if a.Format != "tables" { // an archive has its list at its end
+		beginning = io.LimitReader(f, 8*sampleBytes)
+	}
+	err = d.Read(a.Name, beginning, func(row Row) error {
 		if len(row.Faults) == 0 {
 			good++
 			filled |= all.FilledBy(&row.Record.Details)
@@ -188,9 +186,7 @@ func Declare(p *alerts.Proposal) (*Declaration, error) {
 	}
 	d := &Declaration{Feed: cmp.Or(p.Feed, "my-council"), Like: p.Like, Authority: Authority{Slug: cmp.Or(p.Authority, "my-council"), Name: cmp.Or(p.Name, "My Council")}}
 	if p.Like != "" && a.Columns["authority"] == "" {
-		if base, ok := Preset(p.Like); ok {
-			a.Shifted, a.Templates, a.Missing = presetDetails(base, p.Format)
-		}
+		a.takeDetails(p.Like)
 	}
 	for _, c := range p.Codes {
 		if c.Means == "" {
@@ -221,18 +217,19 @@ func Declare(p *alerts.Proposal) (*Declaration, error) {
 	return whole, nil
 }
 
-// presetDetails returns what the adapter of a preset says besides its columns.
-func presetDetails(text []byte, format string) (shifted map[string][]string, templates map[string]string, missing []string) {
-	d, err := Parse(text)
+// takeDetails takes over what the form or feed of that name says besides columns of data
+// in the adapter's format.
+func (a *Adapter) takeDetails(like string) {
+	d, err := named(like)
 	if err != nil {
-		return nil, nil, nil
+		return
 	}
 	for i := range d.Adapters {
-		if a := &d.Adapters[i]; a.Format == format {
-			return a.Shifted, a.Templates, a.Missing
+		if b := &d.Adapters[i]; b.Format == a.Format {
+			a.Tables, a.Shifted, a.Templates, a.Missing = b.Tables, b.Shifted, b.Templates, b.Missing
+			return
 		}
 	}
-	return nil, nil, nil
 }
 
 // Try checks a file by a proposal, fills in the codes that it has and, for those that

@@ -218,6 +218,59 @@ func TestAWorkbookIsProposedSheetBySheet(t *testing.T) {
 	}
 }
 
+// The linked tables of the national specification are known for what they are in one
+// archive, and their shifted rows are left out; one of them alone is read as it is.
+func TestAnArchiveOfLinkedTablesIsProposed(t *testing.T) {
+	pack := func(names ...string) func() (io.ReadCloser, error) {
+		files := map[string]io.Reader{}
+		for _, name := range names {
+			files[name] = shared(t, "feeds/digital-land/datasets/"+name)
+		}
+		packed, err := io.ReadAll(archive(t, files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return textFile(string(packed))
+	}
+	tables := []string{"planning-application.csv", "site.csv", "decision-notice.csv", "planning-permission-timeline.csv", "planning-application-document.csv"}
+	open := pack(tables...)
+	p, err := feed.Propose(open, alerts.Proposal{Feed: "suffolk", Authority: "suffolk", Name: "Suffolk"})
+	if err != nil || p.Like != "specification" || p.Format != "tables" {
+		t.Fatalf("%v %+v", err, p)
+	}
+	names := map[string]bool{}
+	for _, c := range p.Columns {
+		names[c.Name] = true
+	}
+	if !names["received-date"] || !names["site.address-text"] || !names["decision-notice.decision"] || names["officer-name"] {
+		t.Errorf("columns: %v", names)
+	}
+	if r := try(t, p, open); r.Rows != 21 || r.Faulty != 4 || r.Deadlines != 6 || r.Broken != "" {
+		t.Errorf("%s", r)
+	}
+	d, err := feed.Declare(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := feed.Parse(d.Written(p.Codes))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, d.Written(p.Codes))
+	}
+	r, _ := open()
+	if report, err := kept.Check("", r); err != nil || report.Good != 17 {
+		t.Errorf("%v, %s", err, report)
+	}
+
+	var broken *feed.BrokenError
+	if _, err := feed.Propose(pack("site.csv", "planning-permission-timeline.csv"), alerts.Proposal{}); !errors.As(err, &broken) || !strings.Contains(broken.Problem, "unpack it") {
+		t.Errorf("without the list: %v", err)
+	}
+	alone, err := feed.Propose(sampleFile(t, "digital-land/datasets/planning-application.csv"), alerts.Proposal{})
+	if err != nil || strings.Contains(chosen(alone), "address=") {
+		t.Errorf("the key of a site is taken for its address: %v %s", err, chosen(alone))
+	}
+}
+
 // What is no register is said to be none, in a sentence that helps.
 func TestWhatIsNoTableIsExplained(t *testing.T) {
 	for text, want := range map[string]string{

@@ -9,6 +9,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -234,7 +236,7 @@ func (s *sample) xlsx(r *bufio.Reader, a *Adapter) (sheets []string, err error) 
 		return nil, err
 	}
 	if archive, err := zip.NewReader(file, info.Size()); err == nil && !slices.ContainsFunc(archive.File, func(f *zip.File) bool { return strings.HasPrefix(f.Name, "xl/") }) {
-		return nil, broken("the file is a zip archive and no workbook: unpack it and choose the table of applications")
+		return nil, s.tables(archive, a)
 	}
 	book, err := openWorkbook(file)
 	if err != nil {
@@ -262,6 +264,57 @@ func (s *sample) xlsx(r *bufio.Reader, a *Adapter) (sheets []string, err error) 
 		}
 		return rows.Columns()
 	}, func(cell string) string { return cell })
+}
+
+// tables samples an archive of linked tables that one of the forms that come with the
+// program joins: the columns of the list of applications, and "table.column" of others.
+func (s *sample) tables(archive *zip.Reader, a *Adapter) error {
+	for _, name := range Shapes() {
+		d, err := named(name)
+		if err != nil {
+			return err
+		}
+		for i := range d.Adapters {
+			joined := d.Adapters[i].Tables
+			missing := slices.ContainsFunc(slices.Collect(maps.Values(joined)), func(t Table) bool {
+				return !slices.ContainsFunc(archive.File, func(f *zip.File) bool { return path.Base(f.Name) == t.File })
+			})
+			if len(joined) == 0 || missing {
+				continue
+			}
+			a.Format = "tables"
+			for _, table := range sortedKeys(joined) {
+				if err := s.linked(archive, table, joined[table], a.Encoding); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	return broken("the file is a zip archive and no workbook: unpack it and choose the table of applications")
+}
+
+// linked samples one of the tables.
+func (s *sample) linked(archive *zip.Reader, name string, t Table, encoding string) error {
+	entry, closer, err := openEntry(archive, t.File, maxUnpacked)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	one := &sample{}
+	if err := one.csv(bufio.NewReader(entry), encoding); err != nil && !errors.Is(err, errEnough) {
+		return err
+	}
+	prefix := name + "."
+	if t.Key == "" {
+		prefix, s.rows = "", one.rows
+	}
+	for _, c := range one.columns {
+		if t.Name == "" && len(s.columns) < maxSampled { // of events, the column is a cell
+			s.columns = append(s.columns, sampled{prefix + c.name, c.cells})
+		}
+	}
+	return nil
 }
 
 func openWorkbook(file io.Reader) (*excelize.File, error) {
