@@ -54,6 +54,10 @@ const (
 	StatusClosed        Status = "closed"
 )
 
+// Statuses lists the statuses that are known, in their usual order.
+var Statuses = []Status{StatusReceived, StatusInvalid, StatusPending, StatusConsultation, StatusCommittee, StatusDecided, StatusWithdrawn,
+	StatusAppealLodged, StatusAppealDecided, StatusCalledIn, StatusClosed}
+
 // Decision is the authority's own decision. An appeal never overwrites it.
 type Decision string
 
@@ -74,6 +78,10 @@ const (
 	DecisionNotDetermined      Decision = "not_determined"
 	DecisionOther              Decision = "other" // decided, but the code is not in the feed's table
 )
+
+// Decisions lists the decisions.
+var Decisions = []Decision{DecisionApproved, DecisionApprovedConditions, DecisionRefused, DecisionSplit, DecisionPriorNotRequired, DecisionPriorGranted,
+	DecisionPriorRefused, DecisionNoObjection, DecisionObjection, DecisionCertificateGranted, DecisionCertificateRefused, DecisionNotDetermined, DecisionOther}
 
 // AppealDecision is the outcome of an appeal against the authority.
 type AppealDecision string

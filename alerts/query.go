@@ -21,6 +21,20 @@ type Query struct {
 	MajorOnly bool
 	Since     Date // listed on or after
 	Until     Date // listed on or before
+
+	Statuses  []Status   // any when empty
+	Decisions []Decision // any when empty
+	Received  Days
+	Decided   Days // by the council
+	Closing   Days // when comments close, as published
+}
+
+// Days are days from one to another, both included; an empty bound is none.
+type Days struct{ From, Until Date }
+
+// Has reports whether a day is among them; one that is not known is only among all.
+func (d Days) Has(day Date) bool {
+	return d == Days{} || day != "" && day >= d.From && (d.Until == "" || day <= d.Until)
 }
 
 // A Stage is how far a case has come, as lists are narrowed by it.
@@ -50,6 +64,9 @@ func (q *Query) Keeps(a *Application) bool {
 	case q.Authority != "" && a.Authority != q.Authority,
 		q.MajorOnly && !d.IsMajor(),
 		len(q.Kinds) > 0 && !slices.Contains(q.Kinds, d.Kind),
+		len(q.Statuses) > 0 && !slices.Contains(q.Statuses, d.Status),
+		len(q.Decisions) > 0 && !slices.Contains(q.Decisions, d.Decision),
+		!q.Received.Has(d.Received), !q.Decided.Has(d.Decided), !q.Closing.Has(d.CommentsUntil),
 		q.Stage == StageOpen && !d.IsOpen(),
 		q.Stage == StageDecided && !d.IsDecided() && !d.AppealIsDecided(),
 		q.Stage == StageWithdrawn && !d.IsWithdrawn():

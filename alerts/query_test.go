@@ -52,8 +52,8 @@ func TestWordsAreFoundAtTheirBeginnings(t *testing.T) {
 }
 
 func TestAQueryKeepsWhatItNames(t *testing.T) {
-	open := alerts.Application{Authority: "york", Details: alerts.Details{Kind: alerts.KindFull, Scale: "major", Status: alerts.StatusConsultation}}
-	decided := alerts.Application{Authority: "york", Details: alerts.Details{Kind: alerts.KindListed, Decision: alerts.DecisionRefused}}
+	open := alerts.Application{Authority: "york", Details: alerts.Details{Kind: alerts.KindFull, Scale: "major", Status: alerts.StatusConsultation, Received: "2026-03-02", CommentsUntil: "2026-04-10"}}
+	decided := alerts.Application{Authority: "york", Details: alerts.Details{Kind: alerts.KindListed, Decision: alerts.DecisionRefused, Received: "2026-03-01", Decided: "2026-05-01"}}
 	withdrawn := alerts.Application{Authority: "camden", Details: alerts.Details{Status: alerts.StatusWithdrawn}}
 	for _, c := range []struct {
 		query alerts.Query
@@ -67,6 +67,13 @@ func TestAQueryKeepsWhatItNames(t *testing.T) {
 		{alerts.Query{MajorOnly: true}, [3]bool{true, false, false}},
 		{alerts.Query{Kinds: []alerts.Kind{alerts.KindListed, ""}}, [3]bool{false, true, true}},
 		{alerts.Query{Words: alerts.ParseSearch("anything")}, [3]bool{}},
+		{alerts.Query{Statuses: []alerts.Status{alerts.StatusWithdrawn, alerts.StatusConsultation}}, [3]bool{true, false, true}},
+		{alerts.Query{Decisions: []alerts.Decision{alerts.DecisionRefused}}, [3]bool{false, true, false}},
+		{alerts.Query{Received: alerts.Days{From: "2026-03-02"}}, [3]bool{true, false, false}},
+		{alerts.Query{Received: alerts.Days{From: "2026-03-01", Until: "2026-03-01"}}, [3]bool{false, true, false}},
+		{alerts.Query{Decided: alerts.Days{Until: "2026-05-01"}}, [3]bool{false, true, false}}, // what has not been decided is not decided by then
+		{alerts.Query{Decided: alerts.Days{Until: "2026-04-30"}}, [3]bool{}},
+		{alerts.Query{Closing: alerts.Days{From: "2026-04-01", Until: "2026-04-30"}}, [3]bool{true, false, false}},
 	} {
 		if got := [3]bool{c.query.Keeps(&open), c.query.Keeps(&decided), c.query.Keeps(&withdrawn)}; got != c.want {
 			t.Errorf("%+v keeps %v, want %v", c.query, got, c.want)

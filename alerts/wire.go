@@ -29,6 +29,7 @@ type CaseJSON struct {
 	Kind                 string        `json:"kind,omitempty"`
 	KindLabel            string        `json:"kind_label,omitempty"`
 	Scale                string        `json:"scale,omitempty"`
+	Major                *bool         `json:"major,omitempty"` // of ten homes or more, or as large otherwise
 	Status               string        `json:"status,omitempty"`
 	StatusLabel          string        `json:"status_label,omitempty"`
 	Decision             string        `json:"decision,omitempty"`
@@ -38,6 +39,7 @@ type CaseJSON struct {
 	Valid                string        `json:"valid,omitempty"`
 	CommentsFrom         string        `json:"comments_from,omitempty"`
 	CommentsUntil        string        `json:"comments_until,omitempty"`
+	CommentsSource       string        `json:"comments_source,omitempty"` // who published the closing date
 	Committee            string        `json:"committee,omitempty"`
 	Target               string        `json:"target,omitempty"`
 	Decided              string        `json:"decided,omitempty"`
@@ -47,7 +49,8 @@ type CaseJSON struct {
 	AppealDecided        string        `json:"appeal_decided,omitempty"`
 	AppealDecision       string        `json:"appeal_decision,omitempty"`
 	Ward                 string        `json:"ward,omitempty"`
-	Open                 *bool         `json:"open,omitempty"` // still to be decided
+	Open                 *bool         `json:"open,omitempty"`        // still to be decided
+	StateLabel           string        `json:"state_label,omitempty"` // how far it has come, for a reader
 	Location             *LocationJSON `json:"location,omitempty"`
 }
 
@@ -69,7 +72,7 @@ const (
 // Wire writes a case for programs. base is the address of this service.
 func Wire(authority, authorityName string, d *Details, base string) CaseJSON {
 	short := func(s string) string { return Line(s, wireShort) }
-	open := d.IsOpen()
+	open, major := d.IsOpen(), d.IsMajor()
 	c := CaseJSON{
 		Authority: authority, AuthorityName: short(authorityName), Reference: Line(d.Reference, MaxReference),
 		CouncilURL: WebLink(d.URL), CommentURL: WebLink(d.CommentURL),
@@ -79,7 +82,8 @@ func Wire(authority, authorityName string, d *Details, base string) CaseJSON {
 		Received: short(string(d.Received)), Valid: short(string(d.Valid)), CommentsFrom: short(string(d.CommentsFrom)), CommentsUntil: short(string(d.CommentsUntil)),
 		Committee: short(string(d.Committee)), Target: short(string(d.Target)), Decided: short(string(d.Decided)), Withdrawn: short(string(d.Withdrawn)),
 		AppealReference: short(d.AppealRef), AppealLodged: short(string(d.AppealLodged)), AppealDecided: short(string(d.AppealDecided)),
-		AppealDecision: short(string(d.AppealDecision)), Ward: short(d.Ward), Open: &open,
+		AppealDecision: short(string(d.AppealDecision)), Ward: short(d.Ward), Open: &open, Major: &major,
+		CommentsSource: short(English.SourceWords(d)), StateLabel: short(English.StateWords(d)),
 	}
 	c.DescriptionTruncated = len([]rune(c.Description)) == wireDescription
 	if len(d.Reference) <= MaxReference {

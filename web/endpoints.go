@@ -225,7 +225,7 @@ func (s *Server) renderEndpoint(w http.ResponseWriter, r *http.Request, status i
 		}
 	}
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
-	log, next, err := s.Store.EndpointDeliveries(r.Context(), id, max(before, 0), 20)
+	log, next, err := s.Store.EndpointDeliveries(r.Context(), id, "", max(before, 0), 20)
 	if err != nil {
 		return err
 	}

@@ -207,7 +207,7 @@ func (q *square) endpointNow(e alerts.Endpoint) alerts.Endpoint {
 // last returns the newest delivery of an endpoint and its attempts.
 func (q *square) last(e alerts.Endpoint) (alerts.HookDelivery, []alerts.HookAttempt) {
 	q.Helper()
-	found, _, err := q.EndpointDeliveries(q.Context(), e.ID, 0, 1)
+	found, _, err := q.EndpointDeliveries(q.Context(), e.ID, "", 0, 1)
 	if err != nil || len(found) == 0 {
 		q.Fatalf("no delivery: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -60,7 +61,8 @@ func (s *Store) AddEndpointArea(ctx context.Context, endpoint int64, area alerts
 }
 
 // EditEndpointArea changes an area or its filter, from the next event on; what it
-// was owed before stays owed where it still wants it.
+// was owed before stays owed where it still wants it. alerts.ErrConflict: the endpoint
+// hears of that area already.
 func (s *Store) EditEndpointArea(ctx context.Context, endpoint, sub int64, area alerts.Area, filter alerts.Filter, now time.Time) error {
 	return s.changingEndpoint(ctx, endpoint, "change the area", func(tx *sql.Tx, _ *alerts.Endpoint) error {
 		have, err := ownSubscription(ctx, tx, endpoint, sub)
@@ -69,6 +71,13 @@ func (s *Store) EditEndpointArea(ctx context.Context, endpoint, sub int64, area 
 		}
 		if have.State != alerts.SubscriptionActive {
 			return alerts.ErrNotFound
+		}
+		subs, err := subscriptions(ctx, tx, `s.recipient_id = $1 AND s.state <> 'ended'`, endpoint)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(subs, func(o alerts.Subscription) bool { return o.ID != sub && alerts.SameExtent(o.Current.Area, area) }) {
+			return alerts.ErrConflict
 		}
 		next := alerts.Version{SubscriptionID: sub, RecipientID: endpoint, Area: area, Filter: filter, Cadence: alerts.Hook}
 		if reflect.DeepEqual(have.Current.Area, area) && sameWish(have.Current, next) {

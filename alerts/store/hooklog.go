@@ -13,13 +13,14 @@ import (
 
 // This file is the log of webhooks, and what is sent again or for a test.
 
-// EndpointDeliveries returns up to limit of an endpoint's deliveries, the newest
-// first, with ids below before (0 for the first page), and where the next page
-// begins; 0 when there is none. Bodies are left out.
-func (s *Store) EndpointDeliveries(ctx context.Context, endpoint, before int64, limit int) (found []alerts.HookDelivery, next int64, err error) {
+// EndpointDeliveries returns up to limit of an endpoint's deliveries in a state, or
+// with "" in any, the newest first, with ids below before (0 for the first page), and
+// where the next page begins; 0 when there is none. Bodies are left out.
+func (s *Store) EndpointDeliveries(ctx context.Context, endpoint int64, state alerts.DeliveryState, before int64, limit int) (found []alerts.HookDelivery, next int64, err error) {
 	found, err = collect(ctx, s.read, scanHookDelivery, `SELECT d.id, d.recipient_id, d.message_id, d.subject, coalesce(d.sequence, 0), coalesce(d.event_seq, 0), d.state, '',
 		d.attempts, d.claim_no, d.next_at, d.created_at, d.sent_at
-		FROM delivery d WHERE d.recipient_id = $1 AND d.kind = 'webhook' AND ($2 = 0 OR d.id < $3) ORDER BY d.id DESC LIMIT $4`, endpoint, before, before, limit+1)
+		FROM delivery d WHERE d.recipient_id = $1 AND d.kind = 'webhook' AND d.id < $2 AND (CAST($3 AS TEXT) = '' OR d.state = $4) ORDER BY d.id DESC LIMIT $5`,
+		endpoint, cmp.Or(before, alerts.Forever), string(state), state, limit+1)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list the deliveries of endpoint %d: %w", endpoint, err)
 	}

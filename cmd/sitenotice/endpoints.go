@@ -222,7 +222,7 @@ func (s *service) tryEndpoint(ctx context.Context, id int64, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	found, _, err := s.store.EndpointDeliveries(ctx, id, 0, 50)
+	found, _, err := s.store.EndpointDeliveries(ctx, id, "", 0, 50)
 	if err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func (c *endpointsLog) Run(ctx context.Context, cfg *Config, std streams) error 
 		if _, err := s.store.Endpoint(ctx, c.Endpoint); err != nil {
 			return err
 		}
-		found, _, err := s.store.EndpointDeliveries(ctx, c.Endpoint, 0, min(max(c.Limit, 1), 1000))
+		found, _, err := s.store.EndpointDeliveries(ctx, c.Endpoint, "", 0, min(max(c.Limit, 1), 1000))
 		if err != nil {
 			return err
 		}

@@ -57,9 +57,10 @@ type EndpointStore interface {
 	Recover(ctx context.Context, endpoint int64, r alerts.Recovery, now time.Time) (alerts.Recovered, error)
 	Snapshot(ctx context.Context, endpoint int64, cursor alerts.SnapshotCursor, limit int) (cases []alerts.Application, next alerts.SnapshotCursor, err error)
 	EndpointAreas(ctx context.Context, endpoint int64) ([]alerts.Subscription, error)
+	EditEndpointArea(ctx context.Context, endpoint, sub int64, area alerts.Area, filter alerts.Filter, now time.Time) error
 	AddEndpointArea(ctx context.Context, endpoint int64, area alerts.Area, filter alerts.Filter, now time.Time) (alerts.Subscription, error)
 	RemoveEndpointArea(ctx context.Context, endpoint, sub int64, now time.Time) error
-	EndpointDeliveries(ctx context.Context, endpoint, before int64, limit int) (found []alerts.HookDelivery, next int64, err error)
+	EndpointDeliveries(ctx context.Context, endpoint int64, state alerts.DeliveryState, before int64, limit int) (found []alerts.HookDelivery, next int64, err error)
 	EndpointDelivery(ctx context.Context, endpoint int64, messageID string) (alerts.HookDelivery, error)
 	Attempts(ctx context.Context, endpoint, delivery int64) ([]alerts.HookAttempt, error)
 	Resend(ctx context.Context, endpoint int64, messageID string, now time.Time) error

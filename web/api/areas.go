@@ -275,6 +275,42 @@ func (a *API) addSubscription(w http.ResponseWriter, r *http.Request, e alerts.E
 	return a.created(w, fmt.Sprintf("/endpoints/%d/subscriptions/%d", e.ID, s.ID), watchJSON{s.ID, out, newFilter(filter), moment(s.CreatedAt)})
 }
 
+// editSubscription changes the area of a subscription, or what of it is wanted; what
+// is left out stays.
+func (a *API) editSubscription(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
+	var in wish
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	subs, err := a.Store.EndpointAreas(r.Context(), e.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(subs, func(s alerts.Subscription) bool { return s.ID == number(r, "subscription") })
+	if i < 0 {
+		return alerts.ErrNotFound
+	}
+	area, authority, filter := subs[i].Current.Area, "", subs[i].Current.Filter
+	if in.Area != nil {
+		if area, authority, err = a.readArea(r, in.Area, "/area"); err != nil {
+			return err
+		}
+	}
+	if in.Filter != nil {
+		if filter, err = in.Filter.filter("/filter"); err != nil {
+			return err
+		}
+	}
+	if err := a.Store.EditEndpointArea(r.Context(), e.ID, subs[i].ID, area, filter, a.Now()); err != nil {
+		return err
+	}
+	out, err := newArea(area, authority)
+	if err != nil {
+		return err
+	}
+	return reply(w, r, watchJSON{subs[i].ID, out, newFilter(filter), moment(subs[i].CreatedAt)})
+}
+
 func (a *API) removeSubscription(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.RemoveEndpointArea(r.Context(), e.ID, number(r, "subscription"), a.Now()); err != nil {
 		return err

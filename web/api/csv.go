@@ -20,25 +20,72 @@ func Cell(text string) string {
 	return text
 }
 
+// csvColumns are the columns of a list, each with the name that its value has in the
+// other formats too.
+var csvColumns = []struct {
+	name  string
+	value func(a *Application) string
+}{
+	{"authority", func(a *Application) string { return Cell(a.Authority) }},
+	{"authority_name", func(a *Application) string { return Cell(a.AuthorityName) }},
+	{"reference", func(a *Application) string { return Cell(a.Reference) }},
+	{"address", func(a *Application) string { return Cell(a.Address) }},
+	{"description", func(a *Application) string { return Cell(a.Description) }},
+	{"kind", func(a *Application) string { return Cell(a.Kind) }},
+	{"kind_label", func(a *Application) string { return Cell(a.KindLabel) }},
+	{"major", func(a *Application) string { return strconv.FormatBool(*a.Major) }},
+	{"open", func(a *Application) string { return strconv.FormatBool(*a.Open) }},
+	{"state_label", func(a *Application) string { return Cell(a.StateLabel) }},
+	{"status", func(a *Application) string { return Cell(a.Status) }},
+	{"decision", func(a *Application) string { return Cell(a.Decision) }},
+	{"received", func(a *Application) string { return Cell(a.Received) }},
+	{"valid", func(a *Application) string { return Cell(a.Valid) }},
+	{"comments_from", func(a *Application) string { return Cell(a.CommentsFrom) }},
+	{"comments_until", func(a *Application) string { return Cell(a.CommentsUntil) }},
+	{"comments_source", func(a *Application) string { return Cell(a.CommentsSource) }},
+	{"committee", func(a *Application) string { return Cell(a.Committee) }},
+	{"decided", func(a *Application) string { return Cell(a.Decided) }},
+	{"withdrawn", func(a *Application) string { return Cell(a.Withdrawn) }},
+	{"appeal_lodged", func(a *Application) string { return Cell(a.AppealLodged) }},
+	{"appeal_decided", func(a *Application) string { return Cell(a.AppealDecided) }},
+	{"appeal_decision", func(a *Application) string { return Cell(a.AppealDecision) }},
+	{"lon", located(func(l *alerts.LocationJSON) string { return strconv.FormatFloat(l.Lon, 'f', 6, 64) })},
+	{"lat", located(func(l *alerts.LocationJSON) string { return strconv.FormatFloat(l.Lat, 'f', 6, 64) })},
+	{"method", located(func(l *alerts.LocationJSON) string { return Cell(l.Method) })},
+	{"uncertainty_m", located(func(l *alerts.LocationJSON) string { return strconv.FormatFloat(l.Uncertainty, 'f', -1, 64) })},
+	{"ward", func(a *Application) string { return Cell(a.Ward) }},
+	{"url", func(a *Application) string { return Cell(a.URL) }},
+	{"council_url", func(a *Application) string { return Cell(a.CouncilURL) }},
+	{"comment_url", func(a *Application) string { return Cell(a.CommentURL) }},
+	{"first_seen", func(a *Application) string { return a.FirstSeen }},
+	{"updated_at", func(a *Application) string { return a.UpdatedAt }},
+}
+
+// located is the value of a column about where a case is; empty when that is not known.
+func located(value func(*alerts.LocationJSON) string) func(*Application) string {
+	return func(a *Application) string {
+		if a.Location == nil {
+			return ""
+		}
+		return value(a.Location)
+	}
+}
+
 // writeCSV writes one application a line, in UTF-8, with a header (RFC 4180).
 func writeCSV(w io.Writer, d *Document) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	out.Write([]string{"authority", "reference", "address", "description", "kind", "major", "state", "status", "decision", "received", "valid",
-		"comments_until", "comments_until_according_to", "decided", "withdrawn", "appeal_lodged", "appeal_decided", "appeal_decision",
-		"longitude", "latitude", "position", "uncertainty_m", "ward", "council_page", "comment_page", "page"})
+	row := make([]string, len(csvColumns))
+	for i, c := range csvColumns {
+		row[i] = c.name
+	}
+	out.Write(row)
 	for i := range d.Applications {
-		a := &d.Applications[i]
-		p := d.properties(a)
-		var lon, lat, uncertainty string
-		if a.Site.Located() {
-			lon, lat = strconv.FormatFloat(a.Site.Lon, 'f', 6, 64), strconv.FormatFloat(a.Site.Lat, 'f', 6, 64)
-			uncertainty = strconv.FormatFloat(a.Site.Uncertainty, 'f', -1, 64)
+		a := d.application(&d.Applications[i])
+		for j, c := range csvColumns {
+			row[j] = c.value(&a)
 		}
-		out.Write([]string{Cell(p.AuthorityName), Cell(alerts.Line(p.Reference, 200)), Cell(p.Address), Cell(p.Description), Cell(p.KindLabel), strconv.FormatBool(p.Major),
-			p.StatusLabel, Cell(string(p.Status)), Cell(string(p.Decision)), string(p.Received), string(p.Valid),
-			string(p.CommentsUntil), Cell(p.CommentsSource), string(p.Decided), string(p.Withdrawn), string(p.AppealLodged), string(p.AppealDecided), Cell(string(p.AppealDecision)),
-			lon, lat, string(p.Position), uncertainty, Cell(p.Ward), Cell(p.URL), Cell(p.CommentURL), p.Page})
+		out.Write(row)
 	}
 	out.Flush()
 	return out.Error()

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +94,8 @@ func TestCellsAreNoFormulas(t *testing.T) {
 		if err != nil || len(rows) != 4 {
 			t.Fatalf("%q: %d rows: %v", text, len(rows), err)
 		}
-		for _, column := range []int{2, 3} {
-			if cell := rows[2][column]; !strings.HasPrefix(cell, "'") {
+		for _, name := range []string{"address", "description"} {
+			if cell := rows[2][slices.Index(rows[0], name)]; !strings.HasPrefix(cell, "'") {
 				t.Errorf("%q is written as %q", text, cell)
 			}
 		}
@@ -104,8 +106,40 @@ func TestCellsAreNoFormulas(t *testing.T) {
 		}
 	}
 	rows, _ := csv.NewReader(strings.NewReader(written(t, api.CSV, sample("x")))).ReadAll()
-	if lon := rows[1][18]; rows[0][18] != "longitude" || lon != "-0.127600" {
-		t.Errorf("the column %s has %q: numbers stay numbers", rows[0][18], lon)
+	if lon := rows[1][slices.Index(rows[0], "lon")]; lon != "-0.127600" {
+		t.Errorf("the column lon has %q: numbers stay numbers", lon)
+	}
+}
+
+// A value has one name, whatever the format.
+func TestEveryFormatNamesAlike(t *testing.T) {
+	d := sample("x")
+	a := &d.Applications[1]
+	a.Received, a.Valid, a.CommentsFrom, a.Committee, a.Withdrawn, a.AppealLodged, a.AppealDecided = "2026-10-01", "2026-10-01", "2026-10-01", "2026-10-01", "2026-10-01", "2026-10-01", "2026-10-01"
+	a.Status, a.AppealDecision, a.URL, a.CommentURL, a.CommentsSource = alerts.StatusDecided, alerts.AppealAllowed, "https://council.example/c", "https://council.example/d", "council"
+	var collection struct {
+		Features []struct{ Properties map[string]any }
+	}
+	if err := json.Unmarshal([]byte(written(t, api.GeoJSON, d)), &collection); err != nil {
+		t.Fatal(err)
+	}
+	members := collection.Features[1].Properties
+	for name, value := range members["location"].(map[string]any) {
+		members[name] = value
+	}
+	rows, err := csv.NewReader(strings.NewReader(written(t, api.CSV, d))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range rows[0] {
+		said, known := members[name]
+		if !known {
+			t.Errorf("the column %s is no member of an application", name)
+			continue
+		}
+		if text := strings.TrimPrefix(rows[2][i], "'"); text != fmt.Sprint(said) && !strings.Contains("lon lat", name) {
+			t.Errorf("%s is %q in the spreadsheet and %v elsewhere", name, text, said)
+		}
 	}
 }
 
@@ -150,14 +184,14 @@ func TestOtherProgramsReadTheOutputs(t *testing.T) {
 			Features []struct {
 				Type       string
 				Geometry   json.RawMessage
-				Properties api.Properties
+				Properties api.Application
 			}
 		}
 		if err := json.Unmarshal([]byte(written(t, api.GeoJSON, d)), &collection); err != nil || len(collection.Features) != 3 {
 			t.Fatalf("%.40q: %d features: %v", trouble, len(collection.Features), err)
 		}
-		if p := collection.Features[0].Properties; p.URL != "" || p.CommentURL != "https://council.example/c" {
-			t.Errorf("a link that is none of the web is passed on: %q", p.URL)
+		if p := collection.Features[0].Properties; p.CouncilURL != "" || p.CommentURL != "https://council.example/c" {
+			t.Errorf("a link that is none of the web is passed on: %q", p.CouncilURL)
 		}
 		if g := string(collection.Features[2].Geometry); g != "null" {
 			t.Errorf("a case without a position has the geometry %s", g)

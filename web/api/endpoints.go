@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -326,12 +327,12 @@ func (a *API) snapshot(w http.ResponseWriter, r *http.Request, c caller) error {
 		return err
 	}
 	out := struct {
-		AsOf         int64             `json:"as_of"` // number of the event after which this stands
-		Applications []applicationJSON `json:"applications"`
-		Next         string            `json:"next,omitempty"`
-	}{next.AsOf, []applicationJSON{}, ""}
+		AsOf         int64         `json:"as_of"` // number of the event after which this stands
+		Applications []Application `json:"applications"`
+		Next         string        `json:"next,omitempty"`
+	}{next.AsOf, []Application{}, ""}
 	for i := range cases {
-		out.Applications = append(out.Applications, a.applicationJSON(&cases[i], names))
+		out.Applications = append(out.Applications, newApplication(&cases[i], names[cases[i].Authority], a.BaseURL))
 	}
 	if next.After != 0 {
 		out.Next = fmt.Sprintf("%s/api/v1/endpoints/%d/snapshot?cursor=%s&limit=%d", a.BaseURL, e.ID, writeSnapshotCursor(next), limit)
@@ -379,9 +380,12 @@ func newDelivery(d alerts.HookDelivery) deliveryJSON {
 	return out
 }
 
+// deliveryStates are the states by which the log can be narrowed.
+var deliveryStates = []alerts.DeliveryState{alerts.DeliveryQueued, alerts.DeliverySent, alerts.DeliveryGivenUp, alerts.DeliveryCancelled}
+
 // deliveries is the log of what was sent, the newest first.
 func (a *API) deliveries(w http.ResponseWriter, r *http.Request, c caller) error {
-	if err := onlyParameters(r, "cursor", "limit"); err != nil {
+	if err := onlyParameters(r, "cursor", "limit", "state"); err != nil {
 		return err
 	}
 	e, err := a.mine(r, c)
@@ -392,13 +396,17 @@ func (a *API) deliveries(w http.ResponseWriter, r *http.Request, c caller) error
 	if err != nil {
 		return err
 	}
+	state := alerts.DeliveryState(r.URL.Query().Get("state"))
+	if state != "" && !slices.Contains(deliveryStates, state) {
+		return badParameter("state", "state is one of: %s.", strings.Trim(fmt.Sprint(deliveryStates), "[]"))
+	}
 	var before int64
 	if text := r.URL.Query().Get("cursor"); text != "" {
 		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before < 1 {
 			return badParameter("cursor", "This cursor is none of ours. Take it from the address in next, or leave it out to begin anew.")
 		}
 	}
-	found, next, err := a.Store.EndpointDeliveries(r.Context(), e.ID, before, limit)
+	found, next, err := a.Store.EndpointDeliveries(r.Context(), e.ID, state, before, limit)
 	if err != nil {
 		return err
 	}
@@ -411,6 +419,9 @@ func (a *API) deliveries(w http.ResponseWriter, r *http.Request, c caller) error
 	}
 	if next != 0 {
 		out.Next = fmt.Sprintf("%s/api/v1/endpoints/%d/deliveries?cursor=%d&limit=%d", a.BaseURL, e.ID, next, limit)
+		if state != "" {
+			out.Next += "&state=" + string(state)
+		}
 	}
 	return reply(w, r, out)
 }

@@ -4,70 +4,28 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
 )
 
-// Properties are what programs are told of an application. Names of people are not
-// among them, since they are not stored.
-type Properties struct {
-	Authority      string                `json:"authority"`
-	AuthorityName  string                `json:"authority_name"`
-	Reference      string                `json:"reference"`
-	Page           string                `json:"page"`
-	Version        int                   `json:"version"`
-	FirstSeen      string                `json:"first_seen"`
-	UpdatedAt      string                `json:"updated_at"`
-	Address        string                `json:"address,omitempty"`
-	Description    string                `json:"description,omitempty"`
-	Kind           alerts.Kind           `json:"kind,omitempty"`
-	KindLabel      string                `json:"kind_label,omitempty"`
-	Major          bool                  `json:"major"`
-	Open           bool                  `json:"open"` // still to be decided
-	Status         alerts.Status         `json:"status,omitempty"`
-	StatusLabel    string                `json:"status_label"`
-	Decision       alerts.Decision       `json:"decision,omitempty"`
-	Received       alerts.Date           `json:"received,omitempty"`
-	Valid          alerts.Date           `json:"valid,omitempty"`
-	CommentsFrom   alerts.Date           `json:"comments_from,omitempty"`
-	CommentsUntil  alerts.Date           `json:"comments_until,omitempty"` // as the council published it
-	CommentsSource string                `json:"comments_source,omitempty"`
-	Committee      alerts.Date           `json:"committee,omitempty"`
-	Target         alerts.Date           `json:"target,omitempty"`
-	Decided        alerts.Date           `json:"decided,omitempty"`
-	Withdrawn      alerts.Date           `json:"withdrawn,omitempty"`
-	AppealLodged   alerts.Date           `json:"appeal_lodged,omitempty"`
-	AppealDecided  alerts.Date           `json:"appeal_decided,omitempty"`
-	AppealDecision alerts.AppealDecision `json:"appeal_decision,omitempty"`
-	Ward           string                `json:"ward,omitempty"`
-	Position       alerts.Method         `json:"position,omitempty"`      // how the position is known; absent when it is not
-	Uncertainty    float64               `json:"uncertainty_m,omitempty"` // how far off it may be, in metres
-	URL            string                `json:"url,omitempty"`           // the council's page
-	CommentURL     string                `json:"comment_url,omitempty"`
+// An Application is an application as every format has it: the case as webhooks write
+// it too, and how it stands here. Names of people are not among it, since they are
+// not stored.
+type Application struct {
+	alerts.CaseJSON
+	Version   int    `json:"version"`
+	FirstSeen string `json:"first_seen"`
+	UpdatedAt string `json:"updated_at"`
 }
 
-// properties describes an application of a document.
-func (d *Document) properties(a *alerts.Application) Properties {
-	p := Properties{
-		Authority: a.Authority, AuthorityName: d.authority(a), Reference: a.Reference, Page: d.link(a), Version: a.Version,
-		FirstSeen: stamp(a.FirstSeen), UpdatedAt: stamp(a.UpdatedAt),
-		Address: alerts.Line(a.Address, 500), Description: alerts.Line(a.Description, 5000),
-		Kind: a.Kind, Major: a.IsMajor(), Open: a.IsOpen(), Status: a.Status, StatusLabel: alerts.English.StateWords(&a.Details), Decision: a.Decision,
-		Received: a.Received, Valid: a.Valid, CommentsFrom: a.CommentsFrom, CommentsUntil: a.CommentsUntil, CommentsSource: alerts.English.SourceWords(&a.Details),
-		Committee: a.Committee, Target: a.Target, Decided: a.Decided, Withdrawn: a.Withdrawn,
-		AppealLodged: a.AppealLodged, AppealDecided: a.AppealDecided, AppealDecision: a.AppealDecision,
-		Ward: alerts.Line(a.Ward, 100), Position: a.Site.Method, Uncertainty: a.Site.Uncertainty,
-		URL: alerts.WebLink(a.URL), CommentURL: alerts.WebLink(a.CommentURL),
-	}
-	if a.Kind != "" {
-		p.KindLabel = alerts.English.KindLabel(a.Kind)
-	}
-	return p
+func newApplication(a *alerts.Application, authorityName, base string) Application {
+	return Application{alerts.Wire(a.Authority, authorityName, &a.Details, base), a.Version, alerts.WireTime(a.FirstSeen), alerts.WireTime(a.UpdatedAt)}
 }
 
-func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
+func (d *Document) application(a *alerts.Application) Application {
+	return newApplication(a, d.authority(a), d.Base)
+}
 
 // A feature is an application on the map (RFC 7946); its geometry is null when its
 // position is not known.
@@ -75,11 +33,11 @@ type feature struct {
 	Type       string          `json:"type"`
 	ID         string          `json:"id"`
 	Geometry   json.RawMessage `json:"geometry"`
-	Properties Properties      `json:"properties"`
+	Properties Application     `json:"properties"`
 }
 
 func (d *Document) feature(a *alerts.Application) (feature, error) {
-	f := feature{"Feature", d.link(a), json.RawMessage("null"), d.properties(a)}
+	f := feature{"Feature", d.link(a), json.RawMessage("null"), d.application(a)}
 	g, err := a.Site.Geometry()
 	if err == nil && g != nil {
 		f.Geometry, err = geo.EncodeGeoJSON(g)

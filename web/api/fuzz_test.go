@@ -15,7 +15,8 @@ func FuzzParameters(f *testing.F) {
 	cursor := writeCursor(alerts.Cursor{Listed: "2026-02-01", ID: 17})
 	for _, query := range []string{"lat=51.54&lon=-0.14&radius_m=500", "bbox=-0.15,51.53,-0.13,51.55&kind=full,householder&stage=open&major=true", "authority=camden&listed_from=2026-01-01&limit=5&cursor=" + cursor,
 		"cursor=" + writeSnapshotCursor(alerts.SnapshotCursor{Begun: true, AsOf: 5, After: 7}) + "&q=%22high+street%22+the", "lat=NaN&lon=1e400", "bbox=1,2,3", "radius_m=5", "kind=", "limit=-1", "a=1&a=2", "postcode=NW1+8NH",
-		`polygon={"type":"Polygon","coordinates":[[[-0.15,51.54],[-0.14,51.54],[-0.14,51.55],[-0.15,51.54]]]}`, "polygon={", "%zz"} {
+		`polygon={"type":"Polygon","coordinates":[[[-0.15,51.54],[-0.14,51.54],[-0.14,51.55],[-0.15,51.54]]]}`, "polygon={", "%zz",
+		"authority=camden&status=pending,decided&decision=refused&received_from=2026-01-01&decided_until=2026-02-30&closing_from=2026-03-01&closing_until=2026-02-01"} {
 		f.Add(query)
 	}
 	a := &API{}

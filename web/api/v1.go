@@ -99,6 +99,7 @@ func (a *API) routes(r *mux.Router) {
 	read("/endpoints/{endpoint:[0-9]+}/snapshot", a.snapshot)
 	read("/endpoints/{endpoint:[0-9]+}/subscriptions", a.own(a.subscriptions))
 	write(post, "/endpoints/{endpoint:[0-9]+}/subscriptions", a.own(a.addSubscription))
+	write(patch, "/endpoints/{endpoint:[0-9]+}/subscriptions/{subscription:[0-9]+}", a.own(a.editSubscription))
 	write(remove, "/endpoints/{endpoint:[0-9]+}/subscriptions/{subscription:[0-9]+}", a.own(a.removeSubscription))
 	read("/endpoints/{endpoint:[0-9]+}/deliveries", a.deliveries)
 	read("/endpoints/{endpoint:[0-9]+}/deliveries/{delivery}", a.own(a.delivery))
