@@ -19,7 +19,7 @@ type Recipient struct {
 	Kind     string // "subscriber", "endpoint" or "contact"
 	Address  string // e-mail address; empty once erased
 	State    RecipientState
-	Language string // "en" or "cy"
+	Language Language
 }
 
 // Takes reports whether a recipient in this state may be sent a delivery of a kind. The

@@ -30,6 +30,13 @@ func (e *InvalidError) At(field string) *InvalidError {
 	return &out
 }
 
+// Said returns the fault with its text in a language.
+func (e *InvalidError) Said(l Language) *InvalidError {
+	out := *e
+	out.Problem = e.In(l)
+	return &out
+}
+
 // In says the fault in a language.
 func (e *InvalidError) In(l Language) string {
 	if e.said.IsZero() {

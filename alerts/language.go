@@ -44,6 +44,15 @@ func (l Language) Tag() string {
 	return string(l)
 }
 
+// Path is what the addresses of the language's pages begin with: "/cy", and nothing
+// for English.
+func (l Language) Path() string {
+	if l.IsEnglish() {
+		return ""
+	}
+	return "/" + string(l)
+}
+
 // Catalogue returns the sentences of the language; nil for English.
 func (l Language) Catalogue() *wording.Catalogue {
 	if l.IsEnglish() {

@@ -47,6 +47,14 @@ func MuteOf(what MuteWhat, application int64, authority string, d *Details) (m M
 	return m, m.Key != ""
 }
 
+// Name is what is muted, in a language where it has words of ours.
+func (m *Mute) Name(l Language) string {
+	if m.What == MuteKind {
+		return l.KindLabel(Kind(m.Key))
+	}
+	return m.Label
+}
+
 // Silences reports whether the mute is of a case.
 func (m *Mute) Silences(application int64, authority string, d *Details) bool {
 	switch m.What {

@@ -1,7 +1,6 @@
 package alerts
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -35,14 +34,11 @@ func (p Preferences) Check() []*InvalidError {
 
 // RemindWords says when somebody is to be reminded: "A reminder 3 days before comments
 // close"; "" for never.
-func RemindWords(days int) string {
-	switch days {
-	case 0:
+func (l Language) RemindWords(days int) string {
+	if days == 0 {
 		return ""
-	case 1:
-		return "A reminder one day before comments close"
 	}
-	return fmt.Sprintf("A reminder %d days before comments close", days)
+	return l.Say("A reminder %s before comments close", l.Plural(days, "day", "days"))
 }
 
 // A Reminder is a case of which a recipient was told while it was open.

@@ -52,13 +52,14 @@ const ConsentWords = "We will write to this address about planning applications 
 
 // A SignUp is what a person asks for on a form.
 type SignUp struct {
-	Address string
-	Area    Area
-	Filter  Filter
-	Cadence Cadence
-	Remind  int    // days before comments close on which to be reminded; 0 for no wish
-	Page    string // the page on which it was asked for, kept with the consent
-	Client  string // where the request came from, as [ClientKey] writes it; counted, never stored with the sign-up
+	Address  string
+	Area     Area
+	Filter   Filter
+	Cadence  Cadence
+	Language Language // of the page, and from now on of the mails
+	Remind   int      // days before comments close on which to be reminded; 0 for no wish
+	Page     string   // the page on which it was asked for, kept with the consent
+	Client   string   // where the request came from, as [ClientKey] writes it; counted, never stored with the sign-up
 }
 
 // Check returns the sign-up with its address in the form in which it is stored,

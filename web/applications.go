@@ -82,14 +82,14 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 	if err != nil {
 		return err
 	}
-	today := alerts.DateOf(s.Now())
-	page := applicationPage{item: newItem(app, today), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
-		Full: alerts.Line(app.Description, 5000), Facts: facts(&app.Details), Timeline: timeline(&app.Details, today),
-		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: alerts.English.SourceWords(&app.Details),
-		Follow: form, Ends: alerts.FollowEnds(&app.Details, false, app.UpdatedAt, today).String(), Mailbox: s.Mailbox}
+	l, today := languageOf(r), alerts.DateOf(s.Now())
+	page := applicationPage{item: newItem(l, app, today), AuthorityName: authority.Name, AuthoritySlug: authority.Slug,
+		Full: alerts.Line(app.Description, 5000), Facts: facts(l, &app.Details), Timeline: timeline(l, &app.Details, today),
+		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: l.SourceWords(&app.Details),
+		Follow: form, Ends: alerts.FollowEnds(&app.Details, false, app.UpdatedAt, today).In(l), Mailbox: s.Mailbox}
 	page.CouncilHost = alerts.LinkHost(page.Council)
 	if app.Site.Located() {
-		if page.Map, err = siteSketch(app); err != nil {
+		if page.Map, err = siteSketch(l, app); err != nil {
 			return err
 		}
 		around, _, err := s.Store.Near(r.Context(), app.Site.Point(), page.Map.Radius, alerts.Cursor{}, sketchMost)
@@ -102,11 +102,11 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 				page.Map.Others = append(page.Map.Others, mark{X: x, Y: y, Title: alerts.Line(a.Address, 80)})
 			}
 		}
-		page.Position = alerts.English.PositionWords(app.Site)
+		page.Position = l.PositionWords(app.Site)
 		page.Near = placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Near(alerts.DefaultRadius)
 	}
 	for _, e := range events {
-		page.History = append(page.History, newHistoryItem(e))
+		page.History = append(page.History, newHistoryItem(l, e))
 	}
 	title := page.Reference + ": " + alerts.Line(page.Address, 80)
 	if form.Problem != "" {
@@ -115,15 +115,15 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 	return s.render(w, r, status, "application.html", title, page)
 }
 
-func newHistoryItem(e alerts.Event) historyItem {
-	h := historyItem{What: alerts.English.EventLabel(e.Type), At: moment(e.At), Late: e.Late}
+func newHistoryItem(l alerts.Language, e alerts.Event) historyItem {
+	h := historyItem{What: l.EventLabel(e.Type), At: l.Moment(e.At), Late: e.Late}
 	for _, c := range alerts.Diff(e.Before, &e.After) {
 		if c.Field == alerts.FieldSite {
-			c.Old, c.New = alerts.English.PositionWords(e.Before.Site), alerts.English.PositionWords(e.After.Site)
+			c.Old, c.New = l.PositionWords(e.Before.Site), l.PositionWords(e.After.Site)
 		} else {
-			c.Old, c.New = alerts.English.ValueWords(c.Field, c.Old), alerts.English.ValueWords(c.Field, c.New)
+			c.Old, c.New = l.ValueWords(c.Field, c.Old), l.ValueWords(c.Field, c.New)
 		}
-		if c.Old != c.New {
+		if c.Label = l.Word(c.Label); c.Old != c.New {
 			h.Changes = append(h.Changes, c)
 		}
 	}
@@ -131,16 +131,16 @@ func newHistoryItem(e alerts.Event) historyItem {
 }
 
 // facts are the details that have a value.
-func facts(d *alerts.Details) []fact {
+func facts(l alerts.Language, d *alerts.Details) []fact {
 	var out []fact
 	add := func(name, value string) {
 		if value != "" {
-			out = append(out, fact{name, value})
+			out = append(out, fact{l.Word(name), value})
 		}
 	}
-	day := func(name string, d alerts.Date) { add(name, d.Long()) }
-	add("Kind", kindOf(d))
-	if raw := alerts.Line(d.KindRaw, 100); raw != "" && !strings.EqualFold(raw, kindOf(d)) {
+	day := func(name string, d alerts.Date) { add(name, l.Day(d)) }
+	add("Kind", kindOf(l, d))
+	if raw := alerts.Line(d.KindRaw, 100); raw != "" && !strings.EqualFold(raw, kindOf(l, d)) {
 		add("The council calls it", raw)
 	}
 	if d.Scale != "" {
@@ -160,13 +160,13 @@ func facts(d *alerts.Details) []fact {
 	day("Appeal lodged", d.AppealLodged)
 	day("Appeal decided", d.AppealDecided)
 	if d.AppealDecision != alerts.AppealNone {
-		add("Outcome of the appeal", alerts.English.AppealLabel(d.AppealDecision))
+		add("Outcome of the appeal", l.AppealLabel(d.AppealDecision))
 	}
 	return out
 }
 
 // siteSketch draws one site: its outline or point, with a circle for scale.
-func siteSketch(app alerts.Application) (sketch, error) {
+func siteSketch(l alerts.Language, app alerts.Application) (sketch, error) {
 	g, err := app.Site.Geometry()
 	if err != nil {
 		return sketch{}, err
@@ -185,7 +185,7 @@ func siteSketch(app alerts.Application) (sketch, error) {
 			break
 		}
 	}
-	k := areaSketch(centre, radius, "the site", nil)
+	k := areaSketch(l, centre, radius, l.Say("the site"), nil)
 	k.Pin = len(polygons) == 0
 	k.Home = false
 	k.Outline = paths(centre, polygons, sketchCircle/radius)
@@ -240,7 +240,7 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := authorityPage{Coverage: c, listing: list, Registers: registers, Site: alerts.WebLink(c.Website)}
 	if c.LastRead > 0 {
-		page.Ago = ago(s.Now().Sub(time.UnixMilli(c.LastRead)))
+		page.Ago = ago(languageOf(r), s.Now().Sub(time.UnixMilli(c.LastRead)))
 	}
 	return s.render(w, r, http.StatusOK, "authority.html", c.Name, page)
 }

@@ -75,7 +75,7 @@ type caseItem struct {
 }
 
 func (p groupPage) caseItem(a alerts.Application, t alerts.Triage, today alerts.Date) caseItem {
-	return caseItem{item: newItem(a, today), Path: p.Path("cases", a.ID), Triage: t, Words: triageWords(t, p.Group.Quorum)}
+	return caseItem{item: newItem(alerts.English, a, today), Path: p.Path("cases", a.ID), Triage: t, Words: triageWords(t, p.Group.Quorum)}
 }
 
 // triageWords says what a group made of a case.

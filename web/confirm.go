@@ -81,7 +81,7 @@ func (s *Server) renderConfirm(w http.ResponseWriter, r *http.Request, standing 
 		}
 	}
 	if len(page.Active) > 0 && (done || len(page.Waiting) == 0) {
-		page.ManageURL, _ = s.manageURL(standing.Recipient.ID, alerts.RequestedManageDays)
+		page.ManageURL, _ = s.manageURL(languageOf(r), standing.Recipient.ID, alerts.RequestedManageDays)
 		title = "Your alerts are confirmed"
 	}
 	return s.render(w, r, http.StatusOK, "confirm.html", title, page)
@@ -109,7 +109,7 @@ func (s *Server) storeWishes(r *http.Request, standing alerts.Standing, wishes [
 }
 
 // manageURL is a link to a person's subscriptions that works for some days.
-func (s *Server) manageURL(recipient int64, days int) (string, alerts.Date) {
+func (s *Server) manageURL(l alerts.Language, recipient int64, days int) (string, alerts.Date) {
 	last := alerts.DateOf(s.Now()).AddDays(days)
-	return s.BaseURL + "/manage/" + s.Keys.Sign("manage", fmt.Sprintf("%d:%s", recipient, last)), last
+	return s.at(l) + "/manage/" + s.Keys.Sign("manage", fmt.Sprintf("%d:%s", recipient, last)), last
 }

@@ -45,6 +45,7 @@ func (d distances) SuggestedRate() string {
 
 // around counts what the distances around a place would bring.
 func (s *Server) around(ctx context.Context, centre geo.Point, chosen float64) (distances, error) {
+	l := languageIn(ctx)
 	d := distances{Days: recentDays}
 	if !(chosen >= alerts.MinRadius && chosen <= alerts.MaxRadius) {
 		chosen = alerts.DefaultRadius // what was chosen is at fault, and is said to be
@@ -75,9 +76,9 @@ func (s *Server) around(ctx context.Context, centre geo.Point, chosen float64) (
 		most = max(most, w.Count)
 	}
 	for i, r := range offered {
-		row := distanceRow{Radius: r, Name: alerts.Metres(r), Rate: "more than can be read"}
+		row := distanceRow{Radius: r, Name: alerts.Metres(r), Rate: l.Say("more than can be read")}
 		if i < len(within) {
-			row.Rate, row.Bar = alerts.English.RateWords(within[i].Count, recentDays), (100*within[i].Count+most-1)/most
+			row.Rate, row.Bar = l.RateWords(within[i].Count, recentDays), (100*within[i].Count+most-1)/most
 		}
 		d.Rows = append(d.Rows, row)
 	}
@@ -96,7 +97,7 @@ func uncounted(chosen float64) distances {
 
 // density answers the map of a page when the place on it moves.
 func (s *Server) density(w http.ResponseWriter, r *http.Request) error {
-	form, at, ok := s.find(r.URL.Query())
+	form, at, ok := s.find(languageOf(r), r.URL.Query())
 	if !ok {
 		if form.Problem == nil {
 			form.Problem = s.missingPlace()

@@ -55,10 +55,10 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, withMap bool) err
 	if err != nil {
 		return err
 	}
-	page := embedPage{Title: "Planning applications: " + area.Area.Label, Label: area.Area.Label, Home: s.BaseURL, Updated: moment(s.Now().UnixMilli())}
+	page := embedPage{Title: "Planning applications: " + area.Area.Label, Label: area.Area.Label, Home: s.BaseURL, Updated: alerts.English.Moment(s.Now().UnixMilli())}
 	today := alerts.DateOf(s.Now())
 	for i, app := range found.Applications {
-		it := newItem(app, today)
+		it := newItem(alerts.English, app, today)
 		it.Number, it.Href = i+1, s.BaseURL+it.Href
 		page.Items = append(page.Items, it)
 	}
@@ -71,7 +71,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, withMap bool) err
 		return err
 	}
 	var b bytes.Buffer
-	if err := templates["embed.html"].ExecuteTemplate(&b, "embed.html", page); err != nil {
+	if err := templates[alerts.English]["embed.html"].ExecuteTemplate(&b, "embed.html", page); err != nil {
 		return fmt.Errorf("make what other sites show: %w", err)
 	}
 	h := w.Header()
@@ -90,7 +90,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, withMap bool) err
 // areaMap draws an area of any form with the applications in it.
 func areaMap(a alerts.Area, apps []alerts.Application) (*sketch, error) {
 	if a.Kind == alerts.AreaCircle {
-		k := areaSketch(a.Centre, a.Radius, a.Label, apps)
+		k := areaSketch(alerts.English, a.Centre, a.Radius, a.Label, apps)
 		k.Home = false
 		return &k, nil
 	}
@@ -124,7 +124,7 @@ func areaMap(a alerts.Area, apps []alerts.Application) (*sketch, error) {
 			}
 		}
 	}
-	k := areaSketch(centre, max(1.05*reach, 200), a.Label, apps)
+	k := areaSketch(alerts.English, centre, max(1.05*reach, 200), a.Label, apps)
 	k.Home, k.Plain = false, true
 	k.Bounds = paths(centre, rings, sketchCircle/max(1.05*reach, 200))
 	return &k, nil

@@ -27,12 +27,13 @@ type milestone struct {
 }
 
 // timeline lists the dates that a council has published of a case, in order.
-func timeline(d *alerts.Details, today alerts.Date) []milestone {
+func timeline(l alerts.Language, d *alerts.Details, today alerts.Date) []milestone {
 	var out []milestone
 	add := func(day alerts.Date, past, coming string) {
 		if day == "" {
 			return
 		}
+		past, coming = l.Word(past), l.Word(coming)
 		m := milestone{Day: day, What: past}
 		if day > today || day == today && coming != "" {
 			if m.Coming = true; coming == "" {
@@ -56,14 +57,14 @@ func timeline(d *alerts.Details, today alerts.Date) []milestone {
 	}
 	decision := "Decided"
 	if d.Decision != alerts.DecisionNone {
-		decision = alerts.English.DecisionLabel(d.Decision)
+		decision = l.DecisionLabel(d.Decision)
 	}
 	add(d.Decided, decision, "")
 	add(d.Withdrawn, "The applicant withdrew it", "")
 	add(d.AppealLodged, "The applicant appealed", "")
 	outcome := "The appeal was decided"
 	if d.AppealDecision != alerts.AppealNone {
-		outcome = "Appeal " + strings.ToLower(alerts.English.AppealLabel(d.AppealDecision))
+		outcome = l.AppealWords(d.AppealDecision)
 	}
 	add(d.AppealDecided, outcome, "The appeal is to be decided")
 	slices.SortStableFunc(out, func(a, b milestone) int { return cmp.Compare(a.Day, b.Day) })
@@ -124,9 +125,9 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || moved {
 		return err
 	}
-	sign, problems := alerts.SignUp{Address: r.PostForm.Get("email"), Area: alerts.CaseArea(&app), Cadence: alerts.Immediate, Page: "/follow", Client: s.client(r)}.Check()
+	sign, problems := alerts.SignUp{Address: r.PostForm.Get("email"), Area: alerts.CaseArea(&app), Cadence: alerts.Immediate, Language: languageOf(r), Page: "/follow", Client: s.client(r)}.Check()
 	if len(problems) > 0 {
-		return s.renderApplication(w, r, http.StatusUnprocessableEntity, app, followForm{Email: clip(r.PostForm.Get("email"), 400), Problem: problems[0].Problem})
+		return s.renderApplication(w, r, http.StatusUnprocessableEntity, app, followForm{Email: clip(r.PostForm.Get("email"), 400), Problem: problems[0].In(languageOf(r))})
 	}
 	if r.PostForm.Get("website") != "" { // no person sees this field
 		http.Redirect(w, r, "/subscriptions/sent", http.StatusSeeOther)
@@ -174,7 +175,8 @@ func (s *Server) notice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := noticePage{item: newItem(app, alerts.DateOf(s.Now())), Full: alerts.Line(app.Description, 900), Council: names[app.Authority], Source: alerts.English.SourceWords(&app.Details)}
+	l := languageOf(r)
+	page := noticePage{item: newItem(l, app, alerts.DateOf(s.Now())), Full: alerts.Line(app.Description, 900), Council: names[app.Authority], Source: l.SourceWords(&app.Details)}
 	address := s.BaseURL + shortPath(app.ID)
 	page.Short = withoutScheme(address)
 	if at := alerts.WebLink(app.CommentURL); len(at) <= 80 {
@@ -183,7 +185,7 @@ func (s *Server) notice(w http.ResponseWriter, r *http.Request) error {
 	if page.Code, page.Size, err = codePath(address); err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "notice.html", "Notice: "+page.Reference, page)
+	return s.render(w, r, http.StatusOK, "notice.html", languageOf(r).Say("Notice: %s", page.Reference), page)
 }
 
 func withoutScheme(address string) string {

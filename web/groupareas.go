@@ -144,7 +144,7 @@ func (s *Server) addGroupArea(w http.ResponseWriter, r *http.Request, a alerts.A
 // readArea makes an area of the form; what is wrong with it is in the form's
 // problems.
 func (s *Server) readArea(ctx context.Context, form *areaForm, v url.Values) (area alerts.GroupArea, err error) {
-	place, at, ok := s.find(v)
+	place, at, ok := s.find(alerts.English, v)
 	form.Place = place
 	fault := func(field, problem string) (alerts.GroupArea, error) {
 		invalid := &alerts.InvalidError{Field: field, Problem: problem}

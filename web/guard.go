@@ -48,34 +48,34 @@ var errHost = errors.New("wrong host")
 
 // classify says how an error is told: the status, and a sentence that is safe to
 // show. What it does not know is a 500, whose detail goes to the log alone.
-func classify(err error) (status int, text string) {
+func classify(l alerts.Language, err error) (status int, text string) {
 	var invalid *alerts.InvalidError
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &invalid):
-		return http.StatusUnprocessableEntity, invalid.Problem + "."
+		return http.StatusUnprocessableEntity, invalid.In(l) + "."
 	case errors.Is(err, alerts.ErrNotFound):
-		return http.StatusNotFound, "There is no such page. The link may be incomplete, or what it showed has been taken down."
+		return http.StatusNotFound, l.Say("There is no such page. The link may be incomplete, or what it showed has been taken down.")
 	case errors.Is(err, alerts.ErrBadToken):
-		return http.StatusNotFound, "This link is not complete or not valid. Please copy the whole of it from the mail, up to the last character."
+		return http.StatusNotFound, l.Say("This link is not complete or not valid. Please copy the whole of it from the mail, up to the last character.")
 	case errors.Is(err, alerts.ErrExpired):
-		return http.StatusGone, "This link has expired."
+		return http.StatusGone, l.Say("This link has expired.")
 	case errors.Is(err, alerts.ErrTooMany):
-		return http.StatusTooManyRequests, "That was asked for too often from your connection. Please try again in an hour."
+		return http.StatusTooManyRequests, l.Say("That was asked for too often from your connection. Please try again in an hour.")
 	case errors.Is(err, alerts.ErrConflict):
-		return http.StatusConflict, "This has changed meanwhile. Please go back and reload the page."
+		return http.StatusConflict, l.Say("This has changed meanwhile. Please go back and reload the page.")
 	case errors.Is(err, errMethod):
-		return http.StatusMethodNotAllowed, "This page does not understand that kind of request."
+		return http.StatusMethodNotAllowed, l.Say("This page does not understand that kind of request.")
 	case errors.Is(err, errOrigin):
-		return http.StatusForbidden, "This form was sent from another website, so we did nothing. Please use the form on our own page."
+		return http.StatusForbidden, l.Say("This form was sent from another website, so we did nothing. Please use the form on our own page.")
 	case errors.Is(err, errHost):
-		return http.StatusMisdirectedRequest, "This service is not known under that name."
+		return http.StatusMisdirectedRequest, l.Say("This service is not known under that name.")
 	case errors.As(err, &tooLarge):
-		return http.StatusRequestEntityTooLarge, "That was more than this form can take."
+		return http.StatusRequestEntityTooLarge, l.Say("That was more than this form can take.")
 	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusServiceUnavailable, "This took too long. Please try again in a minute."
+		return http.StatusServiceUnavailable, l.Say("This took too long. Please try again in a minute.")
 	}
-	return http.StatusInternalServerError, "Something went wrong on our side. It has been noted; please try again in a few minutes."
+	return http.StatusInternalServerError, l.Say("Something went wrong on our side. It has been noted; please try again in a few minutes.")
 }
 
 // page turns a handler into an http.Handler that tells errors as pages.
@@ -102,11 +102,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		toSignIn(w, r)
 		return
 	}
-	status, text := classify(err)
+	status, text := classify(languageOf(r), err)
 	if status >= 500 {
 		s.Log.Error("page failed", "method", r.Method, "route", routeOf(r), "error", err)
 	}
-	if err := s.render(w, r, status, "error.html", "Sorry", errorPage{Status: status, Text: text, Expired: errors.Is(err, alerts.ErrExpired)}); err != nil {
+	if err := s.render(w, r, status, "error.html", "Sorry", errorPage{Status: status, Text: text, Expired: errors.Is(err, alerts.ErrExpired), language: languageOf(r)}); err != nil {
 		s.Log.Error("error page failed", "error", err)
 		http.Error(w, text, status)
 	}
@@ -116,19 +116,21 @@ type errorPage struct {
 	Status  int
 	Text    string
 	Expired bool
+
+	language alerts.Language
 }
 
 // Heading names the kind of error.
 func (p errorPage) Heading() string {
-	switch {
+	switch l := p.language; {
 	case p.Status == http.StatusNotFound:
-		return "Page not found"
+		return l.Say("Page not found")
 	case p.Expired:
-		return "This link has expired"
+		return l.Say("This link has expired")
 	case p.Status >= 500:
-		return "Sorry, that did not work"
+		return l.Say("Sorry, that did not work")
 	}
-	return "That was not possible"
+	return p.language.Say("That was not possible")
 }
 
 // guard wraps the router in what must happen for every request, also for those

@@ -106,29 +106,29 @@ func (f listFilter) Any() bool {
 func (f listFilter) Ticked(group string) bool { return slices.Contains(f.Groups, group) }
 
 // Said lists in words how the list is narrowed.
-func (f listFilter) Said() []string {
+func (f listFilter) said(l alerts.Language) []string {
 	var out []string
 	if f.Stage != "" {
-		out = append(out, stageLabels[f.Stage])
+		out = append(out, l.Word(stageLabels[f.Stage]))
 	}
 	for _, g := range kindGroups {
 		if f.Ticked(g.Key) {
-			out = append(out, g.Label)
+			out = append(out, l.Word(g.Label))
 		}
 	}
 	if f.MajorOnly {
-		out = append(out, "Major schemes only")
+		out = append(out, l.Say("Major schemes only"))
 	}
 	for _, d := range filterDays {
 		if d.Days == f.Days && f.Days > 0 {
-			out = append(out, d.Label)
+			out = append(out, l.Word(d.Label))
 		}
 	}
 	if f.Since != "" {
-		out = append(out, "Since "+f.Since.Long())
+		out = append(out, l.Say("Since %s", f.Since))
 	}
 	if f.Words != "" {
-		out = append(out, "With “"+f.Words+"”")
+		out = append(out, l.Say("With “%s”", f.Words))
 	}
 	return out
 }
@@ -178,7 +178,10 @@ type listing struct {
 	Later   bool        // this is not the first page
 	Partial bool
 	Outputs []output
-	NoWords bool // the words are asked for elsewhere on the page
+	NoWords bool     // the words are asked for elsewhere on the page
+	Said    []string // how it is narrowed
+
+	language alerts.Language
 }
 
 // An output is the same list in a format for programs.
@@ -188,7 +191,7 @@ type output struct{ Label, Href string }
 func (l listing) Stages() []alerts.Stage { return alerts.Stages }
 
 // StageLabel names a stage.
-func (l listing) StageLabel(s alerts.Stage) string { return stageLabels[s] }
+func (l listing) StageLabel(s alerts.Stage) string { return l.language.Word(stageLabels[s]) }
 
 // Times are the times on offer.
 func (l listing) Times() any { return filterDays }
@@ -201,7 +204,8 @@ func (s *Server) list(ctx context.Context, q alerts.Query, f listFilter, at list
 	if err != nil {
 		return listing{}, nil, err
 	}
-	l := listing{Filter: f, Action: at.path, First: at.with(f, ""), All: at.with(listFilter{}, ""), Later: after.ID != 0, Partial: page.Partial}
+	in := languageIn(ctx)
+	l := listing{language: in, Said: f.said(in), Filter: f, Action: at.path, First: at.with(f, ""), All: at.with(listFilter{}, ""), Later: after.ID != 0, Partial: page.Partial}
 	for name, values := range at.values {
 		for _, v := range values {
 			l.Hidden = append(l.Hidden, [2]string{name, v})
@@ -217,7 +221,7 @@ func (s *Server) list(ctx context.Context, q alerts.Query, f listFilter, at list
 		}
 	}
 	for _, a := range page.Applications {
-		l.Items = append(l.Items, newItem(a, today))
+		l.Items = append(l.Items, newItem(in, a, today))
 	}
 	return l, page.Applications, nil
 }
@@ -275,7 +279,7 @@ func (s *Server) namesOf(ctx context.Context, apps []alerts.Application) (map[st
 
 // nearDocument is the list around a place for programs.
 func (s *Server) nearDocument(w http.ResponseWriter, r *http.Request) error {
-	form, at, ok := s.find(r.URL.Query())
+	form, at, ok := s.find(alerts.English, r.URL.Query())
 	if !ok {
 		if form.Problem == nil {
 			form.Problem = &alerts.InvalidError{Field: "postcode", Problem: "Name a place by postcode, or by lat and lon"}

@@ -35,11 +35,11 @@ func (s *Server) sendLink(w http.ResponseWriter, r *http.Request) error {
 	address, fault := alerts.ParseAddress(r.PostForm.Get("email"))
 	if fault != nil {
 		return s.render(w, r, http.StatusUnprocessableEntity, "links.html", "Error: Manage your alerts",
-			linksPage{Email: clip(r.PostForm.Get("email"), 400), Problem: fault.Problem})
+			linksPage{Email: clip(r.PostForm.Get("email"), 400), Problem: fault.In(languageOf(r))})
 	}
 	err := s.Store.RequestLink(r.Context(), s.Keys.AddressKeys(address), s.client(r), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
 		m := ManageMail{Recipient: l.Recipient}
-		m.ManageURL, m.Valid = s.manageURL(l.Recipient.ID, alerts.RequestedManageDays)
+		m.ManageURL, m.Valid = s.manageURL(l.Recipient.Language, l.Recipient.ID, alerts.RequestedManageDays)
 		return s.addressed(s.ManageMail(m))
 	})
 	if err != nil {
@@ -96,7 +96,9 @@ type managePage struct {
 	NewMail string       // the other address, as typed
 	Problem *alerts.InvalidError
 	Extras  alerts.Preferences
-	Erase   string // problem beside the box
+	Tongue  alerts.Language // of the mails
+	Tongues bool            // there are several to choose from
+	Erase   string          // problem beside the box
 	Today   alerts.Date
 }
 
@@ -137,6 +139,7 @@ func (a manageArea) Uncovered() []alerts.Coverage { return uncovered(a.Coverage)
 // anything else says nothing.
 var doneWords = map[string]string{
 	"added":   "The area has been added.",
+	"tongue":  "From now on your mails come in the language you chose.",
 	"extras":  "Your choice of reminders and notes has been saved.",
 	"edited":  "Your change has been saved. It counts from the next application on.",
 	"paused":  "The area is paused. We go on looking and will send what you missed in one mail when you resume.",
@@ -159,7 +162,7 @@ func (s *Server) manage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.renderManage(w, r, http.StatusOK, h, func(p *managePage) { p.Done = doneWords[r.URL.Query().Get("done")] })
+	return s.renderManage(w, r, http.StatusOK, h, func(p *managePage) { p.Done = languageOf(r).Word(doneWords[r.URL.Query().Get("done")]) })
 }
 
 // expired says that a manage link has run out, and offers another.
@@ -176,10 +179,13 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 	if err != nil {
 		return err
 	}
-	now := s.Now()
-	page := managePage{Holder: h, Address: standing.Recipient.Address, Today: alerts.DateOf(now)}
+	l, now := languageOf(r), s.Now()
+	page := managePage{Tongue: standing.Recipient.Language, Tongues: s.Welsh, Holder: h, Address: standing.Recipient.Address, Today: alerts.DateOf(now)}
 	if page.Mutes, err = s.Store.Mutes(ctx, h.Recipient); err != nil {
 		return err
+	}
+	for i, m := range page.Mutes {
+		page.Mutes[i].Label = m.Name(l)
 	}
 	if move, err := s.Store.PendingMove(ctx, h.Recipient, now); err == nil {
 		page.Move = &move
@@ -192,9 +198,9 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 	for _, sub := range standing.Subscriptions {
 		a := manageArea{Subscription: sub}
 		if sub.PausedUntil > now.UnixMilli() {
-			a.Paused = "until you resume it"
+			a.Paused = l.Say("until you resume it")
 			if sub.PausedUntil != alerts.Forever {
-				a.Paused = "until " + alerts.DateOf(time.UnixMilli(sub.PausedUntil)).Long()
+				a.Paused = l.Say("until %s", alerts.DateOf(time.UnixMilli(sub.PausedUntil)))
 			}
 		}
 		if a.Coverage, err = s.coverage(ctx, sub.Current.Area); err != nil {
@@ -213,6 +219,9 @@ func (s *Server) renderManage(w http.ResponseWriter, r *http.Request, status int
 	}
 	title := "Your alerts"
 	change(&page)
+	if page.Problem != nil {
+		page.Problem = page.Problem.Said(l)
+	}
 	if status >= 400 {
 		title = "Error: " + title
 	}
@@ -248,6 +257,18 @@ func (s *Server) setPreferences(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return back(w, r, h, "extras")
+}
+
+// setLanguage changes the language of somebody's mails.
+func (s *Server) setLanguage(w http.ResponseWriter, r *http.Request) error {
+	h, err := s.acting(r)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.SetLanguage(r.Context(), h.Recipient, alerts.ParseLanguage(r.PostForm.Get("language")), s.Now()); err != nil {
+		return err
+	}
+	return back(w, r, h, "tongue")
 }
 
 // areaID is the number of the subscription in the address.
@@ -290,6 +311,7 @@ func (s *Server) pauseArea(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	l := languageOf(r)
 	until := int64(alerts.Forever)
 	if typed := strings.TrimSpace(r.PostForm.Get("until")); typed != "" {
 		day, err := alerts.ParseDate(typed)
@@ -297,11 +319,11 @@ func (s *Server) pauseArea(w http.ResponseWriter, r *http.Request) error {
 		problem := ""
 		switch {
 		case err != nil:
-			problem = "Enter a date like " + string(today.AddDays(14)) + ", or leave it empty"
+			problem = l.Say("Enter a date like %s, or leave it empty", string(today.AddDays(14)))
 		case day <= today:
-			problem = "Choose a day after today, or leave it empty"
+			problem = l.Say("Choose a day after today, or leave it empty")
 		case day > today.AddDays(366):
-			problem = "Choose a day within a year, or leave it empty"
+			problem = l.Say("Choose a day within a year, or leave it empty")
 		}
 		if problem != "" {
 			return s.renderManage(w, r, http.StatusUnprocessableEntity, h, func(p *managePage) {
@@ -410,7 +432,7 @@ func (s *Server) erase(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.PostForm.Get("sure") != "yes" {
 		return s.renderManage(w, r, http.StatusUnprocessableEntity, h, func(p *managePage) {
-			p.Erase = "Tick the box if you want everything erased"
+			p.Erase = languageOf(r).Say("Tick the box if you want everything erased")
 		})
 	}
 	if err := s.Store.Erase(r.Context(), h.Recipient, s.Now()); err != nil && !errors.Is(err, alerts.ErrNotFound) {

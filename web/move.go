@@ -27,9 +27,9 @@ func (s *Server) askMove(w http.ResponseWriter, r *http.Request) error {
 		return refuse(fault)
 	}
 	err = s.Store.AskMove(r.Context(), h.Recipient, address, s.Keys.AddressKeys(address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
-		m := MoveMail{Recipient: l.Recipient, Move: *l.Move, AgreeURL: s.BaseURL + "/move/" + l.Secret}
+		m := MoveMail{Recipient: l.Recipient, Move: *l.Move, AgreeURL: s.at(l.Recipient.Language) + "/move/" + l.Secret}
 		if l.Move.NewEnd {
-			m.NeverURL = s.BaseURL + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))
+			m.NeverURL = s.at(l.Recipient.Language) + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))
 		}
 		return s.addressed(s.MoveMail(m))
 	})

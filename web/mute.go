@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/gorilla/mux"
 
@@ -66,6 +65,7 @@ func (s *Server) showMute(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	l := languageOf(r)
 	page := mutePage{Action: r.URL.EscapedPath(), Case: caseWords(app)}
 	for _, what := range []alerts.MuteWhat{alerts.MuteCase, alerts.MuteSite, alerts.MuteKind} {
 		m, ok := alerts.MuteOf(what, app.ID, app.Authority, &app.Details)
@@ -75,11 +75,11 @@ func (s *Server) showMute(w http.ResponseWriter, r *http.Request) error {
 		offer := muteOffer{What: what, Muted: muteIn(mutes, m) != 0}
 		switch what {
 		case alerts.MuteCase:
-			offer.Words, offer.Hint = "Mute this application", "You hear no more of this one. Others at the address still come."
+			offer.Words, offer.Hint = l.Say("Mute this application"), l.Say("You hear no more of this one. Others at the address still come.")
 		case alerts.MuteSite:
-			offer.Words, offer.Hint = "Mute this address", "You hear of no application at "+m.Label+"."
+			offer.Words, offer.Hint = l.Say("Mute this address"), l.Say("You hear of no application at %s.", m.Label)
 		case alerts.MuteKind:
-			offer.Words, offer.Hint = "Mute this kind", "You hear of no application of the kind “"+m.Label+"”, in any of your areas."
+			offer.Words, offer.Hint = l.Say("Mute this kind"), l.Say("You hear of no application of the kind “%s”, in any of your areas.", m.Name(l))
 		}
 		page.Offers = append(page.Offers, offer)
 	}
@@ -111,7 +111,7 @@ func (s *Server) mute(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := s.Store.Mute(r.Context(), m, s.Now()); err != nil {
 		if errors.Is(err, alerts.ErrTooMany) {
-			return &alerts.InvalidError{Problem: "You have muted " + strconv.Itoa(alerts.MaxMutes) + " things, which is as many as we keep. Undo one on the page of your alerts first"}
+			return alerts.Invalid("", "You have muted %d things, which is as many as we keep. Undo one on the page of your alerts first", alerts.MaxMutes)
 		}
 		return err
 	}
@@ -170,6 +170,11 @@ func (s *Server) renderMute(w http.ResponseWriter, r *http.Request, page mutePag
 		title = "No longer muted"
 	case page.Gone:
 		title = "Nothing to mute"
+	}
+	for _, m := range []*alerts.Mute{page.Done, page.Undone} {
+		if m != nil {
+			m.Label = m.Name(languageOf(r))
+		}
 	}
 	return s.render(w, r, http.StatusOK, "mute.html", title, page)
 }

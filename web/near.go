@@ -39,6 +39,7 @@ func (s *Server) renderHome(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	title := "Planning applications near you"
 	if form.Problem != nil {
+		page.Form.Problem = form.Problem.Said(languageOf(r))
 		title = "Error: " + title
 	}
 	return s.render(w, r, status, "home.html", title, page)
@@ -71,7 +72,8 @@ func uncovered(all []alerts.Coverage) []alerts.Coverage {
 
 // near lists the applications around a place and offers the sign-up.
 func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
-	form, at, ok := s.find(r.URL.Query())
+	l := languageOf(r)
+	form, at, ok := s.find(l, r.URL.Query())
 	if !ok {
 		if !form.Asked() {
 			form.Problem = &alerts.InvalidError{Field: "postcode", Problem: "Enter a postcode"}
@@ -101,13 +103,13 @@ func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
 	for i, a := range apps {
 		it := &page.Items[i]
 		it.Number = i + 1
-		it.From(at.Centre, a)
+		it.From(l, at.Centre, a)
 		if len(names) > 1 {
 			it.Authority = names[a.Authority]
 		}
 	}
-	page.Map = areaSketch(at.Centre, form.Radius, at.Label, apps)
-	return s.render(w, r, http.StatusOK, "near.html", "Planning applications within "+alerts.Metres(form.Radius)+" of "+at.Label, page)
+	page.Map = areaSketch(l, at.Centre, form.Radius, at.Label, apps)
+	return s.render(w, r, http.StatusOK, "near.html", l.Say("Planning applications within %s of %s", alerts.Metres(form.Radius), at.Label), page)
 }
 
 func parseCursor(s string) alerts.Cursor {
@@ -183,7 +185,7 @@ func (s *Server) coverage(ctx context.Context, a alerts.Area) ([]alerts.Coverage
 	for _, d := range districts {
 		if !slices.ContainsFunc(known, func(c alerts.Coverage) bool { return c.District == d.District }) {
 			if d.Name == "" {
-				d.Name = "the council of district " + d.District
+				d.Name = languageIn(ctx).Say("the council of district %s", d.District)
 			}
 			known = append(known, alerts.Coverage{Authority: d})
 		}
@@ -252,7 +254,7 @@ type mark struct {
 // The picture is a square of this many units, its centre in the middle.
 const sketchSize, sketchCircle = 480, 208
 
-func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Application) sketch {
+func areaSketch(l alerts.Language, centre geo.Point, radius float64, label string, apps []alerts.Application) sketch {
 	k := sketch{Label: label, Centre: centre, Radius: radius, Circle: sketchCircle, Half: sketchCircle / 2, HalfM: radius / 2, Home: true}
 	scale := sketchCircle / radius
 	k.ScaleM = roundLength(radius / 2)
@@ -275,10 +277,10 @@ func areaSketch(centre geo.Point, radius float64, label string, apps []alerts.Ap
 	}
 	for i, n := range numbers {
 		k.Marks[i].Text = n[0]
-		k.Marks[i].Title = "Number " + n[0]
+		k.Marks[i].Title = l.Say("Number %s", n[0])
 		if len(n) > 1 {
 			k.Marks[i].Text += "+"
-			k.Marks[i].Title = "Numbers " + alerts.English.Listing(n)
+			k.Marks[i].Title = l.Say("Numbers %s", l.Listing(n))
 		}
 	}
 	return k

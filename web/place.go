@@ -76,7 +76,7 @@ func (at spot) circle(radius float64) alerts.Area {
 
 // find reads the place from a form and looks it up. What is wrong with it is left
 // in the form, beside its field.
-func (s *Server) find(v url.Values) (form placeForm, at spot, ok bool) {
+func (s *Server) find(l alerts.Language, v url.Values) (form placeForm, at spot, ok bool) {
 	form = placeForm{
 		Postcode:      clip(v.Get("postcode"), 40),
 		Lat:           clip(v.Get("lat"), 40),
@@ -90,7 +90,7 @@ func (s *Server) find(v url.Values) (form placeForm, at spot, ok bool) {
 	}
 	switch {
 	case form.Postcode != "":
-		at, ok = s.findPostcode(&form)
+		at, ok = s.findPostcode(l, &form)
 	case form.Lat+form.Lon != "":
 		at, ok = findPosition(&form)
 	}
@@ -105,9 +105,9 @@ func clip(s string, n int) string {
 	return s
 }
 
-func (s *Server) findPostcode(form *placeForm) (at spot, ok bool) {
-	fault := func(problem string) (spot, bool) {
-		form.Problem = &alerts.InvalidError{Field: "postcode", Problem: problem}
+func (s *Server) findPostcode(l alerts.Language, form *placeForm) (at spot, ok bool) {
+	fault := func(format string, args ...any) (spot, bool) {
+		form.Problem = alerts.Invalid("postcode", format, args...)
 		return spot{}, false
 	}
 	code, err := postcode.Parse(form.Postcode)
@@ -116,9 +116,13 @@ func (s *Server) findPostcode(form *placeForm) (at spot, ok bool) {
 	switch {
 	case errors.As(err, &syntax):
 		form.Suggestion = syntax.Suggestion
-		return fault(sentence(syntax.Problem))
+		problem := sentence(syntax.Problem)
+		if shown, ok := strings.CutSuffix(problem, " is not a postcode"); ok {
+			return fault("%s is not a postcode", shown)
+		}
+		return fault(problem)
 	case errors.As(err, &partial):
-		return fault(fmt.Sprintf("%s is only the beginning of a postcode. Enter all of it, like N1C 4AG", clip(form.Postcode, 10)))
+		return fault("%s is only the beginning of a postcode. Enter all of it, like N1C 4AG", clip(form.Postcode, 10))
 	case err != nil:
 		return fault("Enter a full postcode, like N1C 4AG")
 	}
@@ -134,28 +138,28 @@ func (s *Server) findPostcode(form *placeForm) (at spot, ok bool) {
 	}
 	switch {
 	case errors.Is(err, postcode.ErrUnknown):
-		return fault(fmt.Sprintf("We do not know the postcode %s. Check it, or enter latitude and longitude instead", code))
+		return fault("We do not know the postcode %s. Check it, or enter latitude and longitude instead", code)
 	case errors.Is(err, postcode.ErrUnlocated) && place.Terminated != "":
-		return fault(fmt.Sprintf("The postcode %s was closed in %s and nobody publishes where it was. Enter latitude and longitude instead", code, month(place.Terminated)))
+		return fault("The postcode %s was closed in %s and nobody publishes where it was. Enter latitude and longitude instead", code, month(l, place.Terminated))
 	case errors.Is(err, postcode.ErrUnlocated):
-		return fault(fmt.Sprintf("The postcode %s exists, but nobody publishes where it is. Enter latitude and longitude instead", code))
+		return fault("The postcode %s exists, but nobody publishes where it is. Enter latitude and longitude instead", code)
 	case err != nil:
 		return fault("We could not look this postcode up. Enter latitude and longitude instead")
 	}
 	if place.Terminated != "" && !form.ClosedUsed {
 		form.Closed = string(code)
-		return fault(fmt.Sprintf("The postcode %s was closed in %s. Enter the one in use now, or use its last place", code, month(place.Terminated)))
+		return fault("The postcode %s was closed in %s. Enter the one in use now, or use its last place", code, month(l, place.Terminated))
 	}
 	form.ClosedUsed = place.Terminated != ""
 	at = spot{Centre: place.Point, Label: string(code)}
 	if place.Terminated != "" {
-		at.Notes = append(at.Notes, fmt.Sprintf("The postcode %s was closed in %s. We use the last place it had.", code, month(place.Terminated)))
+		at.Notes = append(at.Notes, l.Say("The postcode %s was closed in %s. We use the last place it had.", code, month(l, place.Terminated)))
 	}
 	if place.Crowded() {
-		at.Notes = append(at.Notes, fmt.Sprintf("%d postcodes share the position of %s, so it is probably that of a mail centre and not of an address. A circle around it means little: use the postcode of a neighbour, or latitude and longitude.", place.Shared, code))
+		at.Notes = append(at.Notes, l.Say("%d postcodes share the position of %s, so it is probably that of a mail centre and not of an address. A circle around it means little: use the postcode of a neighbour, or latitude and longitude.", place.Shared, code))
 	}
 	if place.Quality == 5 || place.Quality == postcode.SectorMean {
-		at.Notes = append(at.Notes, fmt.Sprintf("The position of %s is only roughly known: it was worked out from the postcodes around it.", code))
+		at.Notes = append(at.Notes, l.Say("The position of %s is only roughly known: it was worked out from the postcodes around it.", code))
 	}
 	return at, true
 }
@@ -173,12 +177,12 @@ func sentence(s string) string {
 }
 
 // month writes "2019-05" for a reader.
-func month(s string) string {
+func month(l alerts.Language, s string) string {
 	t, err := time.Parse("2006-01", s)
 	if err != nil {
 		return s
 	}
-	return t.Format("January 2006")
+	return l.MonthOf(t)
 }
 
 func findPosition(form *placeForm) (at spot, ok bool) {

@@ -49,6 +49,7 @@ func (s *Server) previewWish(w http.ResponseWriter, r *http.Request, page wishPa
 	if len(form.Problems) > 0 {
 		return s.renderWish(w, r, http.StatusUnprocessableEntity, page, form)
 	}
+	l := languageOf(r)
 	ctx, today := r.Context(), alerts.DateOf(s.Now())
 	coverage, err := s.coverage(ctx, wish.Area)
 	if err != nil {
@@ -69,25 +70,25 @@ func (s *Server) previewWish(w http.ResponseWriter, r *http.Request, page wishPa
 	if err != nil {
 		return err
 	}
-	view := &rehearsalView{Rehearsal: past, Rate: alerts.English.MailRateWords(past.Mails, past.Days), Cut: cut}
-	view.Told, view.NextTold = rehearsed(past.Hits, r.PostForm.Get("told"), wish.Area, today)
-	view.LeftOut, view.NextLeft = rehearsed(past.Misses, r.PostForm.Get("left"), wish.Area, today)
+	view := &rehearsalView{Rehearsal: past, Rate: l.MailRateWords(past.Mails, past.Days), Cut: cut}
+	view.Told, view.NextTold = rehearsed(l, past.Hits, r.PostForm.Get("told"), wish.Area, today)
+	view.LeftOut, view.NextLeft = rehearsed(l, past.Misses, r.PostForm.Get("left"), wish.Area, today)
 	view.OpenLeft = r.PostForm.Has("left")
 	page.Rehearsal = view
 	return s.renderWish(w, r, http.StatusOK, page, form)
 }
 
 // rehearsed is one page of what was found, and the number of the next.
-func rehearsed(found []alerts.Rehearsed, asked string, area alerts.Area, today alerts.Date) (items []rehearsedItem, next int) {
+func rehearsed(l alerts.Language, found []alerts.Rehearsed, asked string, area alerts.Area, today alerts.Date) (items []rehearsedItem, next int) {
 	n, err := strconv.Atoi(asked)
 	if err != nil || n < 1 || (n-1)*rehearsedPage >= len(found) {
 		n = 1
 	}
 	from, to := (n-1)*rehearsedPage, min(n*rehearsedPage, len(found))
 	for _, f := range found[from:to] {
-		it := rehearsedItem{item: newItem(*f.Application, today), News: alerts.English.EventLabel(f.Type), On: f.On, Reason: alerts.Capital(f.Reason.String())}
+		it := rehearsedItem{item: newItem(l, *f.Application, today), News: l.EventLabel(f.Type), On: f.On, Reason: alerts.Capital(f.Reason.In(l))}
 		if area.Kind == alerts.AreaCircle {
-			it.From(area.Centre, *f.Application)
+			it.From(l, area.Centre, *f.Application)
 		}
 		items = append(items, it)
 	}

@@ -29,19 +29,21 @@ type feedHealth struct {
 	LeftOut   int                `json:"rows_left_out"`
 	Codes     int                `json:"unmapped_codes"`
 	Timely    alerts.Timeliness  `json:"timeliness"` // of the authority's alerts
+	language  alerts.Language
 }
 
 // StateWords says the state to a reader.
 func (h feedHealth) StateWords() string {
+	l := h.language
 	switch h.State {
 	case alerts.HealthPerson:
-		return "Needs a person"
+		return l.Say("Needs a person")
 	case alerts.HealthNew:
-		return "Not read yet"
+		return l.Say("Not read yet")
 	case alerts.HealthPaused:
-		return "Paused"
+		return l.Say("Paused")
 	}
-	return "As usual"
+	return l.Say("As usual")
 }
 
 // healthOf returns how the feeds of authorities are, in the order of the authorities.
@@ -72,13 +74,13 @@ func (s *Server) healthOf(ctx context.Context, authorities []alerts.Coverage) ([
 	if err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	l, now := languageIn(ctx), s.Now()
 	out := []feedHealth{}
 	for _, a := range authorities {
 		for _, f := range feeds[a.Slug] {
 			h := alerts.HealthOf(histories[at[f.ID]], now)
-			one := feedHealth{Authority: a.Slug, Name: a.Name, Feed: f.Slug, State: h.State, Reason: h.Reason(alerts.English), Every: alerts.English.EveryWords(h.Cadence),
-				Newest: h.Newest, Low: h.Band.Low, High: h.Band.High, Learned: h.BandOf > 0, Rows: h.Rows, LeftOut: h.Bad, Codes: len(h.Unmapped), Timely: timely[a.Slug]}
+			one := feedHealth{Authority: a.Slug, Name: a.Name, Feed: f.Slug, State: h.State, Reason: h.Reason(l), Every: l.EveryWords(h.Cadence),
+				Newest: h.Newest, Low: h.Band.Low, High: h.Band.High, Learned: h.BandOf > 0, Rows: h.Rows, LeftOut: h.Bad, Codes: len(h.Unmapped), Timely: timely[a.Slug], language: l}
 			one.LastGood, one.Expected = unixMilli(h.LastGood), unixMilli(h.Expected)
 			out = append(out, one)
 		}

@@ -12,12 +12,14 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/wording"
 	"github.com/sitenotice/sitenotice/web/api"
 )
 
@@ -99,17 +101,35 @@ type mapped interface{ Mapped() bool }
 
 // loadTemplates parses every page when the program starts, so that a broken one
 // stops the program and not a visitor.
-func loadTemplates() map[string]*template.Template {
+func loadTemplates() map[alerts.Language]map[string]*template.Template {
+	out := map[alerts.Language]map[string]*template.Template{}
+	for _, l := range alerts.Languages {
+		out[l.Language] = loadLanguage(l.Language)
+	}
+	return out
+}
+
+// frames are what all pages are made of.
+var frames = []string{"layout.html", "parts.html", "lists.html", "wishparts.html"}
+
+// loadLanguage parses the pages in one language. Those that the catalogue does not
+// cover are left out of any but English.
+func loadLanguage(l alerts.Language) map[string]*template.Template {
 	funcs := template.FuncMap{
 		"asset":       func(name string) string { return assets[name].address },
 		"metres":      alerts.Metres,
-		"moment":      moment,
-		"plural":      alerts.English.Plural,
-		"ago":         ago,
-		"span":        span,
-		"cadence":     alerts.English.CadenceWords,
+		"moment":      l.Moment,
+		"day":         l.Day,
+		"shortDay":    l.ShortDay,
+		"say":         l.Say,
+		"word":        l.Word,
+		"local":       func(address string) string { return local(l, address) },
+		"plural":      l.Plural,
+		"ago":         func(d time.Duration) string { return ago(l, d) },
+		"span":        func(ms int64) string { return span(l, ms) },
+		"cadence":     l.CadenceWords,
 		"count":       alerts.Thousands,
-		"consent":     func() string { return alerts.ConsentWords },
+		"consent":     func() string { return l.Word(alerts.ConsentWords) },
 		"radii":       radii,
 		"kinds":       func() []alerts.KindGroup { return alerts.KindGroups },
 		"news":        func() []alerts.EventGroup { return alerts.EventGroups },
@@ -118,30 +138,51 @@ func loadTemplates() map[string]*template.Template {
 		"took":        took,
 		"roleName":    func(r alerts.Role) string { return roleWords[r] },
 		"sentence":    ended,
-		"areaName":    alerts.English.AreaWords,
-		"extras":      alerts.English.AreaExtras,
-		"wants":       alerts.English.FilterWords,
+		"areaName":    l.AreaWords,
+		"extras":      l.AreaExtras,
+		"wants":       l.FilterWords,
+		"languages":   func() any { return alerts.Languages },
 		"problem":     func(text, id string) problemText { return problemText{text, id} },
 		"fieldID":     fieldID,
-		"tab":         newTab,
+		"tab":         func(p wishPage, kind, words string) tab { return newTab(p, kind, l.Word(words)) },
 		"remind":      func(days int, problem string) remindChoice { return remindChoice{days, problem} },
 		"reminds":     func() []int { return alerts.RemindChoices },
-		"remindWords": alerts.RemindWords,
+		"remindWords": l.RemindWords,
 	}
-	base := template.Must(template.New("layout.html").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/lists.html", "templates/wishparts.html"))
+	parse := func(t *template.Template, page string) {
+		source, err := templateFiles.ReadFile("templates/" + page)
+		if err != nil {
+			panic(err)
+		}
+		template.Must(t.Parse(sourceIn(l, string(source))))
+	}
+	base := template.New(frames[0]).Funcs(funcs)
+	parse(base, frames[0])
+	for _, page := range frames[1:] {
+		parse(base.New(page), page)
+	}
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
 	}
 	out := map[string]*template.Template{}
 	for _, name := range names {
-		switch page := path.Base(name); page {
-		case "layout.html", "parts.html", "lists.html", "wishparts.html":
-		default:
-			out[page] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, name))
+		page := path.Base(name)
+		if slices.Contains(frames, page) || !l.IsEnglish() && !translated[page] {
+			continue
 		}
+		out[page] = template.Must(base.Clone())
+		parse(out[page].New(page), page)
 	}
 	return out
+}
+
+// sourceIn is the source of a template in a language.
+func sourceIn(l alerts.Language, source string) string {
+	if l.IsEnglish() {
+		return source
+	}
+	return wording.Template{Catalogue: l.Catalogue(), Local: func(address string) string { return local(l, address) }}.Source(source)
 }
 
 // problemText is what is wrong with a field, and the field's id.
@@ -196,6 +237,8 @@ func newTab(p wishPage, kind, words string) tab {
 // A frame is what every page has around it.
 type frame struct {
 	Title       string
+	Lang        string // of the page: "en-GB"
+	Others      []otherLanguage
 	Page        any
 	Mailbox     bool
 	Contact     string
@@ -212,7 +255,14 @@ var private = []string{"/manage/", "/confirm/", "/u/", "/stop/", "/never/", "/to
 // render makes a page in memory and then sends it, so that an error never leaves
 // half a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
-	f := frame{Title: title, Page: page, Mailbox: s.Mailbox, Contact: s.Contact, Councils: s.API != nil && s.Files != nil}
+	l := languageOf(r)
+	if !translated[name] {
+		l = alerts.English
+	}
+	if rest, fault := strings.CutPrefix(title, "Error: "); fault {
+		title = l.Say("Error: %s", l.Word(rest))
+	}
+	f := frame{Title: l.Word(title), Lang: l.Tag(), Others: s.others(r, name, l), Page: page, Mailbox: s.Mailbox, Contact: s.Contact, Councils: s.API != nil && s.Files != nil}
 	if s.Postcodes != nil {
 		f.Attribution = s.Postcodes.Attribution()
 	}
@@ -229,13 +279,18 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 			f.Scripts = append(f.Scripts, assets[name].address)
 		}
 	}
+	if !f.Private {
+		for i, o := range f.Others {
+			f.Others[i].Whole = s.BaseURL + o.Href
+		}
+	}
 	var b bytes.Buffer
-	if err := templates[name].Execute(&b, f); err != nil {
+	if err := templates[l][name].Execute(&b, f); err != nil {
 		return fmt.Errorf("make the page %s: %w", name, err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", "en-GB")
+	h.Set("Content-Language", l.Tag())
 	if len(f.Scripts) > 0 {
 		h.Set("Content-Security-Policy", s.mapPolicy())
 		h.Set("Permissions-Policy", permissions("geolocation=(self)"))
@@ -290,6 +345,9 @@ func (s *Server) robots(w http.ResponseWriter, r *http.Request) error {
 	fmt.Fprint(w, "User-agent: *\n")
 	for _, p := range private {
 		fmt.Fprintf(w, "Disallow: %s\n", p)
+		if in := local(alerts.Welsh, p); s.Welsh && in != p {
+			fmt.Fprintf(w, "Disallow: %s\n", in)
+		}
 	}
 	return nil
 }

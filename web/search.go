@@ -86,7 +86,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 			http.Redirect(w, r, alerts.ApplicationPath(named[0].Ref()), http.StatusFound)
 			return nil
 		}
-		page.Named = s.named(named, names)
+		page.Named = s.named(languageOf(r), named, names)
 	}
 	query := alerts.Query{Authority: form.Authority, Words: alerts.ParseSearch(form.Words)}
 	if page.Nothing = query.Words.IsZero(); !page.Nothing {
@@ -96,19 +96,19 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.listing = list
 		page.NoWords = true
-		page.Items = slices.DeleteFunc(s.named(apps, names), func(it item) bool {
+		page.Items = slices.DeleteFunc(s.named(languageOf(r), apps, names), func(it item) bool {
 			return slices.ContainsFunc(page.Named, func(have item) bool { return have.Href == it.Href })
 		})
 	}
-	return s.render(w, r, http.StatusOK, "search.html", "Search: "+form.Words, page)
+	return s.render(w, r, http.StatusOK, "search.html", languageOf(r).Say("Search: %s", form.Words), page)
 }
 
 // named makes items that say whose they are.
-func (s *Server) named(apps []alerts.Application, names map[string]string) []item {
+func (s *Server) named(l alerts.Language, apps []alerts.Application, names map[string]string) []item {
 	today := alerts.DateOf(s.Now())
 	out := make([]item, len(apps))
 	for i, a := range apps {
-		out[i] = newItem(a, today)
+		out[i] = newItem(l, a, today)
 		out[i].Authority = names[a.Authority]
 	}
 	return out

@@ -77,6 +77,7 @@ type Store interface {
 	AwaitingMove(ctx context.Context, secret string, now time.Time) (alerts.Move, error)
 	AgreeMove(ctx context.Context, secret string, addressKey func(string) string, now time.Time) (alerts.Move, error)
 	Preferences(ctx context.Context, recipient int64) (alerts.Preferences, error)
+	SetLanguage(ctx context.Context, recipient int64, l alerts.Language, now time.Time) error
 	SetPreferences(ctx context.Context, recipient int64, p alerts.Preferences, now time.Time) error
 	SetExtras(ctx context.Context, recipient int64, cs []alerts.Cadence, on bool, now time.Time) (changed bool, err error)
 	Told(ctx context.Context, messageID string, after int64, limit int) (told []alerts.Event, applications int, err error)
@@ -163,6 +164,7 @@ type Server struct {
 	Tiles          string         // address of the map's pictures with {z}, {x} and {y}; maps do without unless set
 	TilesCredit    string         // who is to be named for them
 	Now            func() time.Time
+	Welsh          bool // pages and mails are there in Welsh, too
 	Log            *slog.Logger
 
 	API *api.API // for programs; nil for none
@@ -221,6 +223,7 @@ func (s *Server) Handler() http.Handler {
 	post("/manage/{token}/address", s.askMove)
 	post("/manage/{token}/address/drop", s.dropMove)
 	post("/manage/{token}/preferences", s.setPreferences)
+	post("/manage/{token}/language", s.setLanguage)
 	post("/manage/{token}/erase", s.erase)
 	get("/move/{secret}", s.showMove)
 	post("/move/{secret}", s.agreeMove)
@@ -348,5 +351,5 @@ func (s *Server) Handler() http.Handler {
 	r.NotFoundHandler = s.page(func(http.ResponseWriter, *http.Request) error { return alerts.ErrNotFound })
 	r.MethodNotAllowedHandler = s.page(func(http.ResponseWriter, *http.Request) error { return errMethod })
 	r.Use(noteRoute)
-	return s.guard(r)
+	return s.speak(s.guard(r))
 }

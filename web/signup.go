@@ -73,7 +73,7 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	sign, problems := alerts.SignUp{
 		Address: r.PostForm.Get("email"), // unclipped: what is cut could pass
-		Area:    wish.Area, Filter: wish.Filter, Cadence: wish.Cadence, Remind: form.Remind,
+		Area:    wish.Area, Filter: wish.Filter, Cadence: wish.Cadence, Language: languageOf(r), Remind: form.Remind,
 		Page:   "/sign-up",
 		Client: s.client(r),
 	}.Check()
@@ -100,11 +100,11 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, sign alerts.S
 	}
 	err = s.Store.Subscribe(r.Context(), sign, s.Keys.AddressKeys(sign.Address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
 		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Filter: l.Filter, Cadence: l.Cadence, Remind: l.Remind, Coverage: coverage, Already: l.Already,
-			NeverURL: s.BaseURL + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))}
+			NeverURL: s.at(l.Recipient.Language) + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))}
 		if l.Already {
-			m.ManageURL, _ = s.manageURL(l.Recipient.ID, alerts.RequestedManageDays)
+			m.ManageURL, _ = s.manageURL(l.Recipient.Language, l.Recipient.ID, alerts.RequestedManageDays)
 		} else {
-			m.ConfirmURL = s.BaseURL + "/confirm/" + l.Secret
+			m.ConfirmURL = s.at(l.Recipient.Language) + "/confirm/" + l.Secret
 		}
 		return s.addressed(s.ConfirmMail(m))
 	})
@@ -121,7 +121,7 @@ func (s *Server) startWish(w http.ResponseWriter, r *http.Request, page wishPage
 	ctx, q := r.Context(), r.URL.Query()
 	form := readWish(q)
 	form.Cadence, form.Remind = s.proposed(), alerts.DefaultRemind
-	form.Place, form.At, form.Found = s.find(q)
+	form.Place, form.At, form.Found = s.find(languageIn(ctx), q)
 	if form.Place.Problem != nil {
 		form.Problems = append(form.Problems, form.Place.Problem)
 	}
@@ -166,11 +166,11 @@ func (s *Server) startWard(ctx context.Context, page *wishPage, form *wishForm) 
 		if err != nil {
 			return false, err
 		}
-		if problem == "" {
+		if problem == nil {
 			form.Name = ward.Name
 			return true, nil
 		}
-		form.Problems = append(form.Problems, &alerts.InvalidError{Field: "ward", Problem: problem})
+		form.Problems = append(form.Problems, problem)
 	}
 	f := &page.Finder
 	any, _, err := s.findWards(ctx, "")
@@ -233,6 +233,13 @@ func (s *Server) finishWish(w http.ResponseWriter, r *http.Request, status int, 
 		}
 		form.Map = view
 	}
+	for i, p := range form.Problems {
+		form.Problems[i] = p.Said(languageIn(ctx))
+	}
+	if p := form.Place.Problem; p != nil {
+		form.Place.Problem = p.Said(languageIn(ctx))
+	}
+	page.Heading, page.Intro, page.Button = languageIn(ctx).Word(page.Heading), languageIn(ctx).Word(page.Intro), languageIn(ctx).Word(page.Button)
 	title := page.Heading
 	if len(form.Problems) > 0 {
 		title = "Error: " + title

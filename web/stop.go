@@ -48,18 +48,18 @@ func isExtra(cs []alerts.Cadence) bool {
 }
 
 // cadenceAlerts names the mail of some cadences: "daily and weekly alerts".
-func cadenceAlerts(cs []alerts.Cadence) string {
+func cadenceAlerts(l alerts.Language, cs []alerts.Cadence) string {
 	switch {
 	case isExtra(cs) && cs[0] == alerts.Reminders:
-		return "reminders of closing dates"
+		return l.Say("reminders of closing dates")
 	case isExtra(cs):
-		return "notes about months without news"
+		return l.Say("notes about months without news")
 	}
 	names := make([]string, len(cs))
 	for i, c := range cs {
-		names[i] = string(c)
+		names[i] = l.Word(string(c))
 	}
-	return alerts.English.Listing(names) + " alerts"
+	return l.Say("%s alerts", l.Listing(names))
 }
 
 // followed returns the labels of what a recipient follows with some cadences.
@@ -70,7 +70,7 @@ func (s *Server) followed(r *http.Request, recipient int64, cs []alerts.Cadence)
 	}
 	for _, sub := range standing.Subscriptions {
 		if slices.Contains(cs, sub.Current.Cadence) {
-			labels = append(labels, alerts.English.AreaWords(sub.Current.Area))
+			labels = append(labels, languageOf(r).AreaWords(sub.Current.Area))
 		}
 	}
 	return labels, err
@@ -87,13 +87,13 @@ func (s *Server) showUnsubscribe(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		on := cs[0] == alerts.Reminders && p.Remind > 0 || cs[0] == alerts.Notes && p.Notes
-		return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Already: !on})
+		return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(languageOf(r), cs), Already: !on})
 	}
 	labels, err := s.followed(r, recipient, cs)
 	if err != nil {
 		return err
 	}
-	return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Areas: labels, Already: len(labels) == 0})
+	return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(languageOf(r), cs), Areas: labels, Already: len(labels) == 0})
 }
 
 // unsubscribe stops all that a message served. Nothing but the address counts:
@@ -108,15 +108,15 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 			return err
 		}
-		return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Stopped: changed, Already: !changed, CanUndo: changed})
+		return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(languageOf(r), cs), Stopped: changed, Already: !changed, CanUndo: changed})
 	}
 	ended, err := s.Store.EndCadences(r.Context(), recipient, cs, "/u", s.Now())
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 		return err
 	}
-	page := stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(cs), Stopped: len(ended) > 0, Already: len(ended) == 0, CanUndo: len(ended) > 0}
+	page := stopPage{Action: r.URL.EscapedPath(), What: cadenceAlerts(languageOf(r), cs), Stopped: len(ended) > 0, Already: len(ended) == 0, CanUndo: len(ended) > 0}
 	for _, sub := range ended {
-		page.Areas = append(page.Areas, alerts.English.AreaWords(sub.Current.Area))
+		page.Areas = append(page.Areas, languageOf(r).AreaWords(sub.Current.Area))
 	}
 	return s.renderStop(w, r, page)
 }
@@ -131,19 +131,19 @@ func (s *Server) undoUnsubscribe(w http.ResponseWriter, r *http.Request) error {
 		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 			return err
 		}
-		return s.renderStop(w, r, stopPage{Action: strings.TrimSuffix(r.URL.EscapedPath(), "/undo"), What: cadenceAlerts(cs), Undone: changed, Already: !changed})
+		return s.renderStop(w, r, stopPage{Action: strings.TrimSuffix(r.URL.EscapedPath(), "/undo"), What: cadenceAlerts(languageOf(r), cs), Undone: changed, Already: !changed})
 	}
 	restored, err := s.Store.Undo(r.Context(), recipient, 0, cs, s.Now())
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 		return err
 	}
-	return s.renderUndone(w, r, cadenceAlerts(cs), restored)
+	return s.renderUndone(w, r, cadenceAlerts(languageOf(r), cs), restored)
 }
 
 func (s *Server) renderUndone(w http.ResponseWriter, r *http.Request, what string, restored []alerts.Subscription) error {
 	page := stopPage{Action: strings.TrimSuffix(r.URL.EscapedPath(), "/undo"), What: what, Undone: len(restored) > 0, Already: len(restored) == 0}
 	for _, sub := range restored {
-		page.Areas = append(page.Areas, alerts.English.AreaWords(sub.Current.Area))
+		page.Areas = append(page.Areas, languageOf(r).AreaWords(sub.Current.Area))
 	}
 	return s.renderStop(w, r, page)
 }
@@ -179,11 +179,11 @@ func (s *Server) areaLink(r *http.Request) (sub alerts.Subscription, err error) 
 	return sub, err
 }
 
-func aboutArea(sub alerts.Subscription) string {
+func aboutArea(l alerts.Language, sub alerts.Subscription) string {
 	if sub.Current.ID == 0 {
-		return "alerts about this area"
+		return l.Say("alerts about this area")
 	}
-	return "alerts about " + alerts.English.AreaWords(sub.Current.Area)
+	return l.Say("alerts about %s", l.AreaWords(sub.Current.Area))
 }
 
 func (s *Server) showStop(w http.ResponseWriter, r *http.Request) error {
@@ -191,7 +191,7 @@ func (s *Server) showStop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: aboutArea(sub), Already: sub.State == alerts.SubscriptionEnded})
+	return s.renderStop(w, r, stopPage{Action: r.URL.EscapedPath(), What: aboutArea(languageOf(r), sub), Already: sub.State == alerts.SubscriptionEnded})
 }
 
 func (s *Server) stop(w http.ResponseWriter, r *http.Request) error {
@@ -199,7 +199,7 @@ func (s *Server) stop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := stopPage{Action: r.URL.EscapedPath(), What: aboutArea(sub), Already: true}
+	page := stopPage{Action: r.URL.EscapedPath(), What: aboutArea(languageOf(r), sub), Already: true}
 	if sub.State != alerts.SubscriptionEnded {
 		if _, err := s.Store.End(r.Context(), sub.ID, "/stop", s.Now()); err != nil && !errors.Is(err, alerts.ErrNotFound) {
 			return err
@@ -220,7 +220,7 @@ func (s *Server) undoStop(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return s.renderUndone(w, r, aboutArea(sub), restored)
+	return s.renderUndone(w, r, aboutArea(languageOf(r), sub), restored)
 }
 
 type neverPage struct {

@@ -50,19 +50,19 @@ func (s *Server) told(w http.ResponseWriter, r *http.Request) error {
 		events = events[:toldEvents]
 		page.More = page.First + "?after=" + strconv.FormatInt(events[toldEvents-1].Seq, 10)
 	}
-	today := alerts.DateOf(s.Now())
+	l, today := languageOf(r), alerts.DateOf(s.Now())
 	for i := range events {
 		e := &events[i]
-		item := toldItem{What: alerts.English.EventLabel(e.Type), Address: alerts.Line(e.After.Address, 160), Reference: alerts.Line(e.After.Reference, 60),
+		item := toldItem{What: l.EventLabel(e.Type), Address: alerts.Line(e.After.Address, 160), Reference: alerts.Line(e.After.Reference, 60),
 			Link: alerts.ApplicationPath(alerts.Ref{Authority: e.Authority, Number: e.After.Reference})}
 		if item.Address == "" {
-			item.Address = "Application " + item.Reference
+			item.Address = l.Say("Application %s", item.Reference)
 		}
 		if len(e.After.Reference) > alerts.MaxReference {
 			item.Link = "/authorities/" + url.PathEscape(e.Authority)
 		}
 		if e.After.IsOpen() && e.After.CommentsUntil != "" {
-			item.Deadline = alerts.English.DeadlineWords(&e.After, today)
+			item.Deadline = l.DeadlineWords(&e.After, today)
 		}
 		page.Items = append(page.Items, item)
 	}

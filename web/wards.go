@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,7 +55,7 @@ func (s *Server) nameWards(ctx context.Context, wards []wardFound) ([]wardFound,
 		if err != nil && !errors.Is(err, alerts.ErrNotFound) {
 			return nil, err
 		}
-		wards[i].Name = cmp.Or(b.Name, "Ward "+wards[i].Code)
+		wards[i].Name = cmp.Or(b.Name, languageIn(ctx).Say("Ward %s", wards[i].Code))
 	}
 	return wards, nil
 }
@@ -116,22 +115,22 @@ const wardSample = 200
 
 // ward returns a ward by its code. The problem is why nobody can be told of the
 // applications in it, in words for the person who chose it.
-func (s *Server) ward(ctx context.Context, code string) (w wardFound, problem string, err error) {
+func (s *Server) ward(ctx context.Context, code string) (w wardFound, problem *alerts.InvalidError, err error) {
 	if code == "" {
-		return w, "", nil // CheckWish says what is missing
+		return w, nil, nil // CheckWish says what is missing
 	}
 	b, err := s.Store.Boundary(ctx, alerts.BoundaryWard, code)
 	drawn := err == nil
 	if err != nil && !errors.Is(err, alerts.ErrNotFound) {
-		return w, "", err
+		return w, nil, err
 	}
 	placed := s.Postcodes != nil && s.Postcodes.HasWard(code)
 	if !drawn && !placed {
-		return w, "We do not know this ward, neither by its outline nor by its postcodes. Choose one from the list, or a distance instead", nil
+		return w, alerts.Invalid("ward", "We do not know this ward, neither by its outline nor by its postcodes. Choose one from the list, or a distance instead"), nil
 	}
 	w = wardFound{Code: code, Name: b.Name, district: s.districtOfWard(code)}
 	if placed {
-		w.Name = cmp.Or(b.Name, s.Postcodes.WardName(code), "Ward "+code)
+		w.Name = cmp.Or(b.Name, s.Postcodes.WardName(code), languageIn(ctx).Say("Ward %s", code))
 		w.Council = s.Postcodes.DistrictName(w.district)
 		if box, ok := s.Postcodes.DistrictExtent(w.district); ok {
 			w.Centre = geo.Point{Lon: (box.MinLon + box.MaxLon) / 2, Lat: (box.MinLat + box.MaxLat) / 2}
@@ -142,12 +141,12 @@ func (s *Server) ward(ctx context.Context, code string) (w wardFound, problem st
 	}
 	councils, err := s.councilsOf(ctx, w.district)
 	if err != nil {
-		return w, "", err
+		return w, nil, err
 	}
 	for _, c := range councils {
 		apps, _, err := s.Store.ByAuthority(ctx, c.Slug, alerts.Cursor{}, wardSample)
 		if err != nil {
-			return w, "", err
+			return w, nil, err
 		}
 		own := ""
 		coded := false
@@ -159,11 +158,11 @@ func (s *Server) ward(ctx context.Context, code string) (w wardFound, problem st
 			}
 		}
 		if own != "" && !coded {
-			return w, fmt.Sprintf("The register of %s gives its wards names of its own, such as “%s”, so we cannot tell which of its applications are in %s. Choose a distance, the whole council, or draw an area",
+			return w, alerts.Invalid("ward", "The register of %s gives its wards names of its own, such as “%s”, so we cannot tell which of its applications are in %s. Choose a distance, the whole council, or draw an area",
 				c.Name, alerts.Line(own, 40), w.Name), nil
 		}
 	}
-	return w, "", nil
+	return w, nil, nil
 }
 
 // councilsOf returns what is known of the councils that plan for a district.

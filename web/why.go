@@ -55,12 +55,12 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	now := s.Now()
+	l, now := languageOf(r), s.Now()
 	area := x.Subscription.Current.Area
-	page.Area, page.Hidden, page.Ended = alerts.English.AreaWords(area), x.Hidden, x.Subscription.State == alerts.SubscriptionEnded
+	page.Area, page.Hidden, page.Ended = l.AreaWords(area), x.Hidden, x.Subscription.State == alerts.SubscriptionEnded
 	for i := range x.Events {
 		e := &x.Events[i]
-		step := whyStep{What: alerts.English.EventLabel(e.Event.Type), At: moment(e.Event.At), Words: e.Words(alerts.English, &x, now), Told: e.Match != nil && e.Closed == ""}
+		step := whyStep{What: l.EventLabel(e.Event.Type), At: l.Moment(e.Event.At), Words: e.Words(l, &x, now), Told: e.Match != nil && e.Closed == ""}
 		page.Told = page.Told || step.Told
 		page.Steps = append(page.Steps, step)
 	}
@@ -69,9 +69,9 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		page.Case = newItem(app, alerts.DateOf(now))
+		page.Case = newItem(l, app, alerts.DateOf(now))
 		page.Placed = app.Site.Located()
-		if page.Map, page.HasMap, err = whySketch(area, app); err != nil {
+		if page.Map, page.HasMap, err = whySketch(l, area, app); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 
 // whySketch draws an area and where a case lies in it, or beside it. There is no
 // picture of wards and councils.
-func whySketch(area alerts.Area, app alerts.Application) (k sketch, ok bool, err error) {
+func whySketch(l alerts.Language, area alerts.Area, app alerts.Application) (k sketch, ok bool, err error) {
 	if !app.Site.Located() {
 		return k, false, nil
 	}
@@ -92,7 +92,7 @@ func whySketch(area alerts.Area, app alerts.Application) (k sketch, ok bool, err
 	switch area.Kind {
 	case alerts.AreaCircle:
 		reach := max(area.Radius, area.Ring)
-		k = areaSketch(area.Centre, max(reach, roundUp(geo.Distance(area.Centre, at))), area.Label, nil)
+		k = areaSketch(l, area.Centre, max(reach, roundUp(geo.Distance(area.Centre, at))), area.Label, nil)
 		if k.Radius > reach {
 			k.HalfM, k.Half = reach, reach*sketchCircle/k.Radius
 		}
@@ -104,7 +104,7 @@ func whySketch(area alerts.Area, app alerts.Application) (k sketch, ok bool, err
 		box := geo.Bounds(g)
 		centre := geo.Point{Lon: (box.MinLon + box.MaxLon) / 2, Lat: (box.MinLat + box.MaxLat) / 2}
 		reach := geo.Distance(centre, geo.Point{Lon: box.MaxLon, Lat: box.MaxLat})
-		k = areaSketch(centre, roundUp(max(reach, geo.Distance(centre, at))), area.Label, nil)
+		k = areaSketch(l, centre, roundUp(max(reach, geo.Distance(centre, at))), area.Label, nil)
 		k.Home = false
 		k.Bounds = paths(centre, geo.Rings(g), sketchCircle/k.Radius)
 	default:
@@ -173,10 +173,10 @@ func (s *Server) whyNot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for i, it := range s.named(found, names) {
+	for i, it := range s.named(languageOf(r), found, names) {
 		c := whyNotCase{item: it}
 		for _, sub := range standing.Subscriptions {
-			c.Areas = append(c.Areas, whyNotArea{alerts.English.AreaWords(sub.Current.Area), s.Keys.WhyPath(sub.ID, found[i].ID)})
+			c.Areas = append(c.Areas, whyNotArea{languageOf(r).AreaWords(sub.Current.Area), s.Keys.WhyPath(sub.ID, found[i].ID)})
 		}
 		page.Found = append(page.Found, c)
 	}

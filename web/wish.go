@@ -136,7 +136,7 @@ func degrees(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 // the form, beside its fields.
 func (s *Server) wish(ctx context.Context, v url.Values) (wishForm, alerts.Wish, error) {
 	f := readWish(v)
-	place, at, found := s.find(v)
+	place, at, found := s.find(languageIn(ctx), v)
 	f.Place, f.At, f.Found = place, at, found
 	w := alerts.Wish{Cadence: f.Cadence, Filter: alerts.Filter{Kinds: alerts.KindsOf(f.Kinds), Events: alerts.EventsOf(f.Events),
 		Include: alerts.WordList(f.Include), Exclude: alerts.WordList(f.Exclude), MajorOnly: f.Major}}
@@ -145,7 +145,7 @@ func (s *Server) wish(ctx context.Context, v url.Values) (wishForm, alerts.Wish,
 	outline := func(field, text string) []byte {
 		wkb, err := alerts.ParseOutline(text)
 		if err != nil {
-			f.Problems = append(f.Problems, &alerts.InvalidError{Field: field, Problem: err.Error()})
+			f.Problems = append(f.Problems, alerts.InvalidOutline(field, err))
 		}
 		return wkb
 	}
@@ -160,7 +160,7 @@ func (s *Server) wish(ctx context.Context, v url.Values) (wishForm, alerts.Wish,
 			f.Problems = append(f.Problems, f.Place.Problem)
 		}
 	case alerts.AreaPolygon:
-		a.Shape, a.Label = outline("outline", f.Outline), "the area you drew"
+		a.Shape, a.Label = outline("outline", f.Outline), languageIn(ctx).Say("the area you drew")
 		if g, err := geo.DecodeWKB(a.Shape); err == nil {
 			a.Centre = geo.Centre(g)
 		}
@@ -170,8 +170,8 @@ func (s *Server) wish(ctx context.Context, v url.Values) (wishForm, alerts.Wish,
 			return f, w, err
 		}
 		a.Code, a.Label, a.Centre, f.Name = ward.Code, ward.Name, ward.Centre, ward.Name
-		if problem != "" {
-			f.Problems = append(f.Problems, &alerts.InvalidError{Field: "ward", Problem: problem})
+		if problem != nil {
+			f.Problems = append(f.Problems, problem)
 		}
 	case alerts.AreaAuthority:
 		name, centre, err := s.authorityPlace(ctx, f.Authority)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -10,34 +9,28 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
-// moment writes a time with its zone in words: "23 November 2026 at 14:05, London
-// time".
-func moment(ms int64) string {
-	return time.UnixMilli(ms).In(alerts.London).Format("2 January 2006 at 15:04") + ", London time"
-}
-
 // ago writes how long before now something was, roughly.
-func ago(d time.Duration) string {
+func ago(l alerts.Language, d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
-		return "a moment ago"
+		return l.Say("a moment ago")
 	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+		return l.Say("%s ago", l.Plural(int(d.Minutes()), "minute", "minutes"))
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+		return l.Say("%s ago", l.Plural(int(d.Hours()), "hour", "hours"))
 	}
-	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	return l.Say("%s ago", l.Plural(int(d.Hours()/24), "day", "days"))
 }
 
 // span writes how long something takes, given in milliseconds: "40 seconds".
-func span(ms int64) string {
+func span(l alerts.Language, ms int64) string {
 	switch d := time.Duration(ms) * time.Millisecond; {
 	case d < 100*time.Second:
-		return alerts.English.Plural(max(1, int(math.Ceil(d.Seconds()))), "second", "seconds")
+		return l.Plural(max(1, int(math.Ceil(d.Seconds()))), "second", "seconds")
 	case d < 100*time.Minute:
-		return alerts.English.Plural(int(math.Ceil(d.Minutes())), "minute", "minutes")
+		return l.Plural(int(math.Ceil(d.Minutes())), "minute", "minutes")
 	default:
-		return alerts.English.Plural(int(math.Ceil(d.Hours())), "hour", "hours")
+		return l.Plural(int(math.Ceil(d.Hours())), "hour", "hours")
 	}
 }
 
@@ -60,40 +53,40 @@ type item struct {
 	Authority   string // its name, where several are in one list
 }
 
-func newItem(a alerts.Application, today alerts.Date) item {
+func newItem(l alerts.Language, a alerts.Application, today alerts.Date) item {
 	it := item{
 		Reference:   alerts.Line(a.Reference, 60),
 		Href:        alerts.ApplicationPath(a.Ref()),
 		Address:     alerts.Line(a.Address, 200),
 		Description: alerts.Line(a.Description, 300),
-		Kind:        kindOf(&a.Details),
-		State:       alerts.English.StateWords(&a.Details),
+		Kind:        kindOf(l, &a.Details),
+		State:       l.StateWords(&a.Details),
 		Open:        a.IsOpen(),
-		Listed:      "first seen " + alerts.DateOf(time.UnixMilli(a.FirstSeen)).Long(),
+		Listed:      l.Say("first seen %s", alerts.DateOf(time.UnixMilli(a.FirstSeen))),
 		Unlocated:   !a.Site.Located(),
 		Approximate: a.Site.Uncertainty >= 50,
 	}
 	if a.Received != "" {
-		it.Listed = "received " + a.Received.Long()
+		it.Listed = l.Say("received %s", a.Received)
 	}
 	if a.IsOpen() {
-		it.Comment = alerts.English.DeadlineWords(&a.Details, today)
+		it.Comment = l.DeadlineWords(&a.Details, today)
 		it.Deadline = a.CommentsUntil >= today
 	}
 	return it
 }
 
 // From says where the application is as seen from a place.
-func (it *item) From(centre geo.Point, a alerts.Application) {
-	it.Where = alerts.English.WhereWords(centre, a.Site)
+func (it *item) From(l alerts.Language, centre geo.Point, a alerts.Application) {
+	it.Where = l.WhereWords(centre, a.Site)
 }
 
 // kindOf is the kind in words, empty when the council gave none.
-func kindOf(d *alerts.Details) string {
+func kindOf(l alerts.Language, d *alerts.Details) string {
 	if d.Kind == "" {
 		return ""
 	}
-	return alerts.English.KindLabel(d.Kind)
+	return l.KindLabel(d.Kind)
 }
 
 // sincos is of an angle in degrees.

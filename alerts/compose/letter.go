@@ -98,7 +98,7 @@ func wished(c Confirmation) string {
 	parts := append([]string{alerts.Capital(alerts.English.AreaWords(c.Area))}, alerts.English.AreaExtras(c.Area)...)
 	parts = append(parts, alerts.English.FilterWords(c.Filter)...)
 	parts = append(parts, alerts.Capital(alerts.English.CadenceWords(c.Cadence)))
-	if words := alerts.RemindWords(c.Remind); words != "" {
+	if words := alerts.English.RemindWords(c.Remind); words != "" {
 		parts = append(parts, words)
 	}
 	return strings.Join(parts, ". ")

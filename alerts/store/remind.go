@@ -51,6 +51,21 @@ func setPreferences(ctx context.Context, tx *sql.Tx, recipient int64, p alerts.P
 	return err
 }
 
+// SetLanguage changes the language of all mail to a recipient.
+func (s *Store) SetLanguage(ctx context.Context, recipient int64, l alerts.Language, now time.Time) error {
+	return s.changing(ctx, recipient, "change the language", func(tx *sql.Tx, to alerts.Recipient) error {
+		if to.Address == "" {
+			return alerts.ErrNotFound
+		}
+		return setLanguage(ctx, tx, recipient, l)
+	})
+}
+
+func setLanguage(ctx context.Context, tx *sql.Tx, recipient int64, l alerts.Language) error {
+	_, err := tx.ExecContext(ctx, `UPDATE recipient SET language = $1 WHERE id = $2`, l, recipient)
+	return err
+}
+
 // SetExtras stops, or takes up again, mail that comes at no cadence, and reports
 // whether that changed anything. Others among the cadences are left alone.
 func (s *Store) SetExtras(ctx context.Context, recipient int64, cs []alerts.Cadence, on bool, now time.Time) (changed bool, err error) {

@@ -37,6 +37,12 @@ func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []st
 		if err != nil {
 			return err
 		}
+		if to.State == alerts.RecipientPending && r.Language != "" && r.Language != to.Language { // a stranger cannot change it for who gets mail
+			to.Language = r.Language
+			if err := setLanguage(ctx, tx, to.ID, r.Language); err != nil {
+				return err
+			}
+		}
 		sub, already, err := s.stageSubscription(ctx, tx, to, r, now)
 		if err != nil {
 			return err

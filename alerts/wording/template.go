@@ -22,9 +22,10 @@ import (
 // A Template turns the source of an HTML template into another language's.
 type Template struct {
 	Catalogue *Catalogue
-	// Links is the template function that addresses of the site's own pages go
-	// through; empty for none.
-	Links string
+	// Local turns an address of the site's own pages into the language's; nil for
+	// none. Addresses that the template writes go through the template function local,
+	// which is to do the same.
+	Local func(address string) string
 	// Note is called with each sentence that is looked up and, for a noun after a
 	// number, with both its English forms.
 	Note func(english ...string)
@@ -577,7 +578,7 @@ func (t Template) verbatim(k token) string {
 		switch {
 		case attributes.MatchString(name):
 			t.run(&out, scan(value, false))
-		case t.Links != "" && (name == "href" || name == "action"):
+		case t.Local != nil && (name == "href" || name == "action") && !strings.Contains(k.src, "hreflang="): // that leads to another language
 			out.WriteString(t.link(value))
 		default:
 			for _, a := range scan(value, false) {
@@ -603,7 +604,7 @@ func valueEnd(s string) int {
 	return len(s)
 }
 
-// link has an address go through the function for links.
+// link has an address lead to a page of the language.
 func (t Template) link(value string) string {
 	parts := scan(value, false)
 	if len(parts) == 0 {
@@ -611,10 +612,10 @@ func (t Template) link(value string) string {
 	}
 	switch first := parts[0]; {
 	case first.kind == textToken && strings.HasPrefix(first.src, "/"):
-		return "{{" + t.Links + " " + strconv.Quote(first.src) + "}}" + value[len(first.src):]
+		return t.Local(first.src) + value[len(first.src):]
 	case first.kind == valueToken:
 		inner := strings.TrimSpace(strings.Trim(trimmed(first.src), "{}"))
-		return "{{" + t.Links + " (" + inner + ")}}" + value[len(first.src):]
+		return "{{local (" + inner + ")}}" + value[len(first.src):]
 	}
 	return value
 }

@@ -80,16 +80,17 @@ func TestTranslationTakesThePlaceOfTheSentence(t *testing.T) {
 	for _, c := range []struct{ source, english, welsh, want string }{
 		{`<p>For {{.Name}} by <a href="{{.Href}}">{{.Day}}</a>.</p>`, "For {1} by <a>{2}</a>.", "Erbyn <a>{2}</a>, ar gyfer {1}.", `<p>Erbyn <a href="/cy/x?a=1&amp;b=2">dydd &lt;Llun&gt;</a>, ar gyfer Siân &amp; co.</p>`},
 		{"<p> {{- if .No}} one {{- else}} many {{.Name}} {{- end}} here</p>", "{if} one{else} many {1}{end} here", "yma {if}un{else}llawer {1}{end}", "<p>yma llawer Siân &amp; co</p>"},
-		{`<a href="/near">Near</a>`, "Near", "Gerllaw", `<a href="/cy/near">Gerllaw</a>`},
+		{`<a href="/near?x={{.Href}}">Near</a>`, "Near", "Gerllaw", `<a href="/cy/near?x=%2fx%3fa%3d1%26b%3d2">Gerllaw</a>`},
 		{`<form action="/near"><button title="Go on {{.Name}}">Go</button></form>`, "Go on {1}", "Ymlaen {1}", `<form action="/cy/near"><button title="Ymlaen Siân &amp; co">Go</button></form>`},
 	} {
-		source := Template{Catalogue: catalogue(t, c.english, c.welsh), Links: "local"}.Source(c.source)
-		page, err := template.New("").Funcs(template.FuncMap{"local": func(s string) string {
+		local := func(s string) string {
 			if strings.HasPrefix(s, "/") {
 				return "/cy" + s
 			}
 			return s
-		}}).Parse(source)
+		}
+		source := Template{Catalogue: catalogue(t, c.english, c.welsh), Local: local}.Source(c.source)
+		page, err := template.New("").Funcs(template.FuncMap{"local": local}).Parse(source)
 		if err != nil {
 			t.Errorf("%s: %v", source, err)
 			continue

@@ -38,6 +38,7 @@ type Config struct {
 	Tiles             string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
 	TilesCredit       string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
 	MetricsListen     string   `name:"metrics-listen" help:"Address on which to serve /metrics, /healthz and /readyz to your own monitoring, for example localhost:9090; a token in SITENOTICE_METRICS_TOKEN protects /metrics, and has to when other machines can reach it."`
+	Welsh             bool     `help:"Pages and mails in Welsh, too: under /cy, and for who signs up there."`
 	TrustedProxy      []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
 	AllowOnly         []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
 	ApproximatePlaces bool     `name:"approximate-places" help:"Keep the places that people follow to about 100 metres only."`

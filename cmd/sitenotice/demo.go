@@ -47,7 +47,7 @@ func (c *demoCommand) Run(ctx context.Context, cfg *Config, std streams) error {
 		_, port, _ := net.SplitHostPort(listener.Addr().String())
 		cfg.BaseURL = "http://localhost:" + port
 	}
-	cfg.anyHost = true
+	cfg.anyHost, cfg.Welsh = true, true
 	cfg.proposed = alerts.Immediate // so that nobody waits for tomorrow's mail to see one
 	places, err := demo.Postcodes()
 	if err != nil {

@@ -8,9 +8,10 @@
 		const form = button.closest('form');
 		if (!form) continue; // the map has its own
 		const says = button.parentElement.querySelector('[data-located]');
+		const words = name => says.getAttribute('data-say-' + name); // in the language of the page; # stands for what is filled in
 		button.parentElement.hidden = false;
 		button.addEventListener('click', () => {
-			says.textContent = 'Asking your device…';
+			says.textContent = words('asking');
 			navigator.geolocation.getCurrentPosition(({coords}) => {
 				const postcode = form.elements.postcode, lat = form.elements.lat, lon = form.elements.lon;
 				if (postcode) postcode.value = '';
@@ -18,11 +19,11 @@
 				lon.value = coords.longitude.toFixed(5);
 				const fold = lat.closest('details');
 				if (fold) fold.open = true;
-				says.textContent = `Found, to about ${Math.round(coords.accuracy)} m. Press the button below to go on.`;
+				says.textContent = words('found').replace('#', Math.round(coords.accuracy));
 			}, error => {
 				says.textContent = error.code === error.PERMISSION_DENIED
-					? 'Your browser does not allow it. Enter a postcode instead.'
-					: 'Your device does not know. Enter a postcode instead.';
+					? words('refused')
+					: words('unknown');
 			}, {enableHighAccuracy: true, timeout: 15000, maximumAge: 60000});
 		});
 	}

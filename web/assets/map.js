@@ -7,6 +7,7 @@
 	if (!box || !form || !window.L || !window.terraDraw || !window.terraDrawLeafletAdapter) return;
 	const view = JSON.parse(box.dataset.map);
 	const says = box.querySelector('[data-says]');
+	const words = name => says.getAttribute('data-say-' + name); // in the language of the page; # stands for what is filled in
 	const say = text => { says.textContent = text; };
 	box.hidden = false;
 	document.documentElement.classList.add('has-map');
@@ -57,14 +58,14 @@
 		put('lat', at.lat.toFixed(5));
 		put('lon', at.lng.toFixed(5));
 		showCircle(fit);
-		say('The pin is at ' + at.lat.toFixed(5) + ', ' + at.lng.toFixed(5) + '.');
+		say(words('pin').replace('#', at.lat.toFixed(5) + ', ' + at.lng.toFixed(5)));
 		count(at);
 	};
 	let asked = 0;
 	const count = async at => {
 		const n = ++asked;
 		try {
-			const answer = await fetch('/near/density.json?' + new URLSearchParams({lat: at.lat.toFixed(5), lon: at.lng.toFixed(5), radius: chosen()}), {credentials: 'same-origin'});
+			const answer = await fetch((document.documentElement.lang === 'cy' ? '/cy' : '') + '/near/density.json?' + new URLSearchParams({lat: at.lat.toFixed(5), lon: at.lng.toFixed(5), radius: chosen()}), {credentials: 'same-origin'});
 			if (!answer.ok || n !== asked) return;
 			const {rows} = await answer.json();
 			for (const row of rows) {
@@ -73,7 +74,7 @@
 				line.querySelector('[data-rate]').textContent = row.rate;
 				const bar = line.querySelector('rect');
 				if (bar) bar.setAttribute('width', row.bar);
-				if (row.radius === chosen() && row.rate) say(says.textContent + ' Within ' + row.name + ': ' + row.rate + '.');
+				if (row.radius === chosen() && row.rate) say(says.textContent + ' ' + words('within').replace('#', row.name + ': ' + row.rate));
 			}
 		} catch { /* the numbers stay as they are */ }
 	};
@@ -81,7 +82,7 @@
 		const at = L.latLng(view.lat, view.lon);
 		circle = L.circle(at, {radius: chosen(), interactive: false, color: ink, weight: 2, fillColor: notice, fillOpacity: .15}).addTo(map);
 		ring = L.circle(at, {radius: 1, interactive: false, color: ink, weight: 1.5, dashArray: '4 6', fill: false}).addTo(map);
-		pin = L.marker(at, {draggable: true, keyboard: true, title: 'The place', alt: 'The place', icon: L.divIcon({className: 'pin', iconSize: [26, 26], iconAnchor: [13, 13]})}).addTo(map);
+		pin = L.marker(at, {draggable: true, keyboard: true, title: words('place'), alt: words('place'), icon: L.divIcon({className: 'pin', iconSize: [26, 26], iconAnchor: [13, 13]})}).addTo(map);
 		pin.on('dragend', () => place(pin.getLatLng(), false));
 		pin.on('keydown', e => { // the arrow keys move the pin when it has the focus
 			const step = {ArrowUp: [0, -10], ArrowDown: [0, 10], ArrowLeft: [-10, 0], ArrowRight: [10, 0]}[e.originalEvent.key];
@@ -159,9 +160,9 @@
 	tidy();
 
 	const words = {
-		pin: 'Click or tap where the place is.',
-		outline: 'Click or tap each corner; click the first corner again, or press Enter, to close the outline. Escape begins again.',
-		carve: 'Click or tap each corner of the part to leave out; click the first corner again, or press Enter, to close it. Escape begins again.',
+		pin: words('click'),
+		outline: words('outline'),
+		carve: words('carve'),
 	};
 	let tool = '';
 	const choose = next => {
@@ -184,7 +185,7 @@
 		write(name);
 		if (fold) fold.open = true;
 		choose('');
-		say(name === 'carve' ? 'The part is left out.' : 'The area is drawn, with ' + (drawn(name).at(-1).geometry.coordinates[0].length - 1) + ' corners.');
+		say(name === 'carve' ? words('carved') : words('drawn').replace('#', drawn(name).at(-1).geometry.coordinates[0].length - 1));
 		tidy();
 	});
 	clear.addEventListener('click', () => {
@@ -193,7 +194,7 @@
 			read(name, false);
 		}
 		choose('');
-		say('Nothing is drawn any more.');
+		say(words('nothing'));
 		tidy();
 		tools[0].focus();
 	});
@@ -201,9 +202,9 @@
 	const locate = box.querySelector('[data-locate]');
 	if (locate && navigator.geolocation) {
 		locate.addEventListener('click', () => {
-			say('Asking your device…');
+			say(words('asking'));
 			navigator.geolocation.getCurrentPosition(({coords}) => place(L.latLng(coords.latitude, coords.longitude), true),
-				() => say('Your device does not know, or your browser does not allow it. Move the pin instead.'),
+				() => say(words('unknown')),
 				{enableHighAccuracy: true, timeout: 15000, maximumAge: 60000});
 		});
 	} else if (locate) {
