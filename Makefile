@@ -63,6 +63,10 @@ bench: ## measure; PostGIS is compared with when it is installed
 torture: ## kill the program and break its database over and over (KILLS=1000 times on each engine; hours)
 	CGO_ENABLED=0 $(GO) test ./cmd/sitenotice/torture -v -timeout 24h -kills $${KILLS:-1000}
 
+.PHONY: mutants
+mutants: ## break each invariant on purpose and see its test fail
+	CGO_ENABLED=0 $(TESTENV) $(GO) test ./cmd/sitenotice/torture -run TestEachInvariant -v -timeout 2h -mutants
+
 .PHONY: fuzz
 fuzz: ## fuzz every target for a short while (FUZZTIME=10s each)
 	@for package in $$(grep -rl --include=*_test.go '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

@@ -90,19 +90,26 @@ const (
 	floodShare  = 5 // one in five
 )
 
-// FloodMemory is how many of a feed's past complete runs [Judge] looks back on.
+// FloodMemory is how many of a feed's past runs that brought news its [Habits] look
+// back on: however often it is read, it may publish once a week.
 const FloodMemory = 30
+
+// Habits are what a feed's earlier runs let expect of the next.
+type Habits struct {
+	Rows  int // of the last complete reading of everything by the same adapter; 0 when there was none
+	Holds int // rows of the last complete reading of everything by any adapter
+	News  int // the most that one of the latest runs brought which brought any; 0 when none has, but for a first import
+}
 
 // Judge decides a run's verdict from what was staged, and says why unless it is
 // complete. fault is why the source could not be read to its end, empty when it
-// was. history holds the feed's latest complete runs, newest first.
+// was.
 //
 // Nothing is ever inferred from what is missing: an empty answer fails, a shrunken
 // one is partial, and what is stored stays.
-func Judge(run Run, fault string, history []Run) (Verdict, string) {
+func Judge(run Run, fault string, usual Habits) (Verdict, string) {
 	c := run.Counts
 	good := c.Rows - c.Quarantined
-	previous, shrunk := Shrunk(run, history)
 	switch {
 	case good == 0 && fault != "":
 		return VerdictFailed, fault
@@ -111,39 +118,27 @@ func Judge(run Run, fault string, history []Run) (Verdict, string) {
 	case good == 0 && !run.Incremental:
 		return VerdictFailed, "the source has not a single application in it"
 	}
-	if limit := floodLimit(history); !run.Silent && c.Newsworthy > limit {
+	if limit := usual.floodLimit(); !run.Silent && c.Newsworthy > limit {
 		return VerdictHeld, fmt.Sprintf("it brings %d pieces of news where at most %d were to be expected; nobody is told until somebody has looked", c.Newsworthy, limit)
 	}
 	switch {
 	case fault != "":
 		return VerdictPartial, fault
-	case shrunk:
-		return VerdictPartial, fmt.Sprintf("it has %d applications where it had %d before; what is missing is kept", good, previous)
+	case usual.Shrunk(run):
+		return VerdictPartial, fmt.Sprintf("it has %d applications where it had %d before; what is missing is kept", good, usual.Rows)
 	}
 	return VerdictComplete, ""
 }
 
 // Shrunk reports whether a run has more than a fifth fewer applications than the last
-// one of its adapter that was complete, and how many that had.
-func Shrunk(run Run, history []Run) (previous int, shrunk bool) {
-	for _, r := range history {
-		if r.Adapter == run.Adapter && !r.Incremental {
-			previous = r.Rows
-			break
-		}
-	}
-	return previous, !run.Incremental && (run.Rows-run.Quarantined)*10 < previous*8
+// complete reading of its adapter.
+func (h Habits) Shrunk(run Run) bool {
+	return !run.Incremental && (run.Rows-run.Quarantined)*10 < h.Rows*8
 }
 
-func floodLimit(history []Run) int {
-	most, habits := 0, false
-	for _, r := range history[:min(len(history), FloodMemory)] {
-		if !r.Silent {
-			most, habits = max(most, r.Newsworthy), true
-		}
+func (h Habits) floodLimit() int {
+	if h.News == 0 {
+		return max(floodFloor, h.Holds/floodShare)
 	}
-	if !habits && len(history) > 0 {
-		return max(floodFloor, history[0].Rows/floodShare)
-	}
-	return max(floodFloor, floodFactor*most)
+	return max(floodFloor, floodFactor*h.News)
 }

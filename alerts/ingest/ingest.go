@@ -29,7 +29,7 @@ type Store interface {
 	Staged(ctx context.Context, r alerts.Run, after int) ([]alerts.Staged, error)
 	Quarantine(ctx context.Context, r alerts.Run, ord int, faults []alerts.Fault) error
 	LastFull(ctx context.Context, feedID int64, adapter string) (int64, error)
-	CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error)
+	Habits(ctx context.Context, feedID int64, adapter string) (alerts.Habits, error)
 	JudgeRun(ctx context.Context, r alerts.Run, now time.Time, lease time.Duration) error
 	Rehearse(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, renumbered []alerts.Renumbering, now time.Time) ([]alerts.Event, error)
 	ApplyBatch(ctx context.Context, r alerts.Run, f alerts.Feed, rows []alerts.Staged, now time.Time, lease time.Duration) error
@@ -259,18 +259,18 @@ func (s *Stage) read(ctx context.Context, run alerts.Run, f alerts.Feed, d *feed
 		}
 		return s.apply(ctx, run, f, f.ETag, f.LastModified)
 	}
-	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
+	usual, err := s.Store.Habits(ctx, f.ID, adapter.Name)
 	if err != nil {
 		return run, err
 	}
-	if err := in.finish(ctx, in.whole(fault, history)); err != nil {
+	if err := in.finish(ctx, in.whole(fault, usual)); err != nil {
 		return run, err
 	}
 	run.Counts, run.Survey = in.counts, in.survey.Survey()
 	if run.Incremental {
 		run.Columns = nil // a few changed records need not fill them all
 	}
-	run.Verdict, run.Reason = alerts.Judge(run, fault, history)
+	run.Verdict, run.Reason = alerts.Judge(run, fault, usual)
 	if err := s.renumber(ctx, run, f, in.renumbered); err != nil {
 		return run, err
 	}

@@ -269,6 +269,38 @@ func TestASwollenAnswerIsHeldUntilSomebodyHasLooked(t *testing.T) {
 		if again, err := w.store.Release(t.Context(), w.feed, w.now); err != nil || again != 0 {
 			t.Errorf("released again: %d (%v)", again, err)
 		}
+		// Somebody has looked and found it right, so as much is no surprise any more.
+		for i := range 80 {
+			rows = append(rows, row(fmt.Sprint("later", i)))
+		}
+		w.now = w.now.Add(24 * time.Hour)
+		if run := w.read("village", csv(append(rows, row("new"))...)); run.Verdict != alerts.VerdictComplete || run.Newsworthy != 80 {
+			t.Errorf("as much again is %s (%s), %d pieces of news", run.Verdict, run.Reason, run.Newsworthy)
+		}
+	})
+}
+
+// A register that is written once a week may be read every hour.
+func TestQuietReadingsDoNotMakeTheWeeklyNewsAFlood(t *testing.T) {
+	eachWorld(t, village, func(t *testing.T, w *world) {
+		rows := []string{row("0")}
+		for i := range 300 {
+			rows = append(rows, row(fmt.Sprint("old", i)))
+		}
+		w.read("village", csv(rows...))
+		for week := range 3 {
+			for range alerts.FloodMemory + 1 {
+				w.now = w.now.Add(time.Hour)
+				w.read("village", csv(rows...))
+			}
+			for i := range 60 - 20*week {
+				rows = append(rows, row(fmt.Sprint(week, "/", i)))
+			}
+			w.now = w.now.Add(time.Hour)
+			if run := w.read("village", csv(rows...)); run.Verdict != alerts.VerdictComplete {
+				t.Errorf("week %d is %s (%s)", week, run.Verdict, run.Reason)
+			}
+		}
 	})
 }
 

@@ -60,15 +60,15 @@ func (s *Stage) Rehearse(ctx context.Context, f alerts.Feed, data io.Reader, o O
 	if err != nil {
 		return nil, err
 	}
-	history, err := s.Store.CompleteRuns(ctx, f.ID, alerts.FloodMemory)
+	usual, err := s.Store.Habits(ctx, f.ID, adapter.Name)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.finish(ctx, in.whole(report.Broken, history)); err != nil {
+	if err := in.finish(ctx, in.whole(report.Broken, usual)); err != nil {
 		return nil, err
 	}
 	run.Counts = in.counts
-	report.Verdict, report.Reason = alerts.Judge(run, report.Broken, history)
+	report.Verdict, report.Reason = alerts.Judge(run, report.Broken, usual)
 	report.Outside, report.LookedUp, report.Renumbered = in.outside, in.lookedUp, in.renumbered
 	report.New, report.Changed, report.Unchanged = in.counts.New, in.counts.Changed, in.counts.Unchanged
 	report.Tells = &alerts.Reach{Silent: run.Silent}

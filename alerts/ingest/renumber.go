@@ -19,11 +19,10 @@ const maxUnheard = 1_000
 
 // whole reports whether everything that the register has was read, so that a number
 // that is not there has gone.
-func (in *intake) whole(fault string, history []alerts.Run) bool {
+func (in *intake) whole(fault string, usual alerts.Habits) bool {
 	so := in.run
 	so.Counts = in.counts
-	_, shrunk := alerts.Shrunk(so, history)
-	return fault == "" && !in.run.Incremental && !shrunk
+	return fault == "" && !in.run.Incremental && !usual.Shrunk(so)
 }
 
 // findRenumbered looks among the new rows for cases that are known under a number that

@@ -113,12 +113,21 @@ func (s *Store) Runs(ctx context.Context, feedID int64, limit int) ([]alerts.Run
 		`SELECT `+runColumns+` FROM run r JOIN feed f ON f.id = r.feed_id WHERE r.feed_id = $1 ORDER BY r.id DESC LIMIT $2`, feedID, limit)
 }
 
-// CompleteRuns returns a feed's latest complete runs that had something to read, newest
-// first, for [alerts.Judge].
-func (s *Store) CompleteRuns(ctx context.Context, feedID int64, limit int) ([]alerts.Run, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (alerts.Run, error) { return scanRun(rows) },
-		`SELECT `+runColumns+` FROM run r JOIN feed f ON f.id = r.feed_id
-		WHERE r.feed_id = $1 AND r.verdict = 'complete' AND r.rows_read > 0 ORDER BY r.id DESC LIMIT $2`, feedID, limit)
+// Habits returns what a feed's earlier runs let expect of the next by an adapter. A run
+// that was held and then released was as it should be.
+func (s *Store) Habits(ctx context.Context, feedID int64, adapter string) (h alerts.Habits, err error) {
+	const full = `verdict = 'complete' AND NOT incremental AND rows_read > 0 ORDER BY id DESC LIMIT 1`
+	err = s.read.QueryRowContext(ctx, `SELECT
+		coalesce((SELECT rows_read FROM run WHERE feed_id = $1 AND adapter = $2 AND `+full+`), 0),
+		coalesce((SELECT rows_read FROM run WHERE feed_id = $3 AND `+full+`), 0),
+		coalesce((SELECT max(newsworthy) FROM (SELECT newsworthy FROM run
+			WHERE feed_id = $4 AND new + changed > 0 AND newsworthy > 0 AND NOT silent AND (verdict = 'complete' OR settled = 'released')
+			ORDER BY id DESC LIMIT $5) AS latest), 0)`,
+		feedID, adapter, feedID, feedID, alerts.FloodMemory).Scan(&h.Rows, &h.Holds, &h.News)
+	if err != nil {
+		return h, fmt.Errorf("read what is usual for the feed: %w", err)
+	}
+	return h, nil
 }
 
 // LastFull returns when the last complete run by an adapter began that asked for

@@ -132,6 +132,9 @@ func (s *Store) Release(ctx context.Context, f alerts.Feed, now time.Time) (even
 			return events, fmt.Errorf("release the feed %s: %w", f.Slug, err)
 		}
 		if left == 0 {
+			if err := s.settle(ctx, f, "released"); err != nil {
+				return events, err
+			}
 			_, err := s.ClearNotice(ctx, "held:"+f.Slug)
 			return events, err
 		}
@@ -149,9 +152,21 @@ func (s *Store) Discard(ctx context.Context, f alerts.Feed) (events int64, err e
 		events, err = res.RowsAffected()
 		return err
 	})
+	if err == nil {
+		err = s.settle(ctx, f, "discarded")
+	}
 	if err != nil {
 		return 0, fmt.Errorf("discard what is held of the feed %s: %w", f.Slug, err)
 	}
 	_, err = s.ClearNotice(ctx, "held:"+f.Slug)
 	return events, err
+}
+
+// settle notes what somebody decided on a feed's held runs.
+func (s *Store) settle(ctx context.Context, f alerts.Feed, decision string) error {
+	_, err := s.write.ExecContext(ctx, `UPDATE run SET settled = $1 WHERE feed_id = $2 AND verdict = 'held' AND settled = '' AND applied`, decision, f.ID)
+	if err != nil {
+		return fmt.Errorf("note that what was held of the feed %s is %s: %w", f.Slug, decision, err)
+	}
+	return nil
 }
