@@ -244,15 +244,3 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.render(w, r, http.StatusOK, "authority.html", c.Name, page)
 }
-
-func (s *Server) about(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "about.html", "About this service", s.Contact)
-}
-
-func (s *Server) privacy(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "privacy.html", "Privacy", s.Contact)
-}
-
-func (s *Server) accessibility(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "accessibility.html", "Accessibility", s.Contact)
-}

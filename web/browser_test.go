@@ -122,6 +122,8 @@ func TestAPersonSignsUpAndStops(t *testing.T) {
 func TestTheOtherPages(t *testing.T) {
 	s := newSite(t, storetest.Engines(t)[0])
 	recipient := s.subscribed("jo@example.org")
+	s.exec(`INSERT INTO reach (authority, month, applications, told, people, alerts, new_people, new_alerts, hours_median, hours_p95, dated_people, dated_alerts, days_median, days_p95)
+		VALUES ('camden', '2026-10', 214, 180, 1312, 4099, 1290, 2105, 2, 21, 1188, 1907, 17, 6), ('camden', '2026-09', 188, 2, 3, 4, 3, 4, 2, 21, 3, 4, 17, 6)`)
 	p := browsertest.Open(t, browsertest.Desktop, s.url+"/")
 	for _, page := range []struct{ name, path string }{
 		{"application", "/applications/camden/2026%2F0001%2FP"},
@@ -148,6 +150,8 @@ func TestTheOtherPages(t *testing.T) {
 		{"told-nothing", "/told/" + s.server.Keys.Sign("told", "abc@example.org")},
 		{"privacy", "/privacy"},
 		{"accessibility", "/accessibility"},
+		{"complaints", "/complaints"},
+		{"report", "/authorities/camden/report"},
 		{"not-found", "/no-such-page"},
 	} {
 		for _, c := range sizes {

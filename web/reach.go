@@ -16,24 +16,7 @@ type reachPage struct {
 	alerts.Coverage
 	Base   string // the page's address, without an ending
 	Months []alerts.PublishedMonth
-	Few    string
 	Fewest int
-}
-
-// Figure writes a figure for a reader, or why there is none.
-func (p reachPage) Figure(n *int) string {
-	if n == nil {
-		return p.Few
-	}
-	return alerts.Thousands(*n)
-}
-
-// Lead writes how early alerts came, or a dash where too few people stand behind it.
-func (p reachPage) Lead(n *int) string {
-	if n == nil {
-		return "–"
-	}
-	return alerts.Thousands(*n)
 }
 
 func (s *Server) reachOf(r *http.Request) (p reachPage, err error) {
@@ -48,7 +31,7 @@ func (s *Server) reachOf(r *http.Request) (p reachPage, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.Base, p.Few, p.Fewest, p.Months = "/authorities/"+url.PathEscape(slug)+"/report", alerts.FewWords, alerts.Fewest, []alerts.PublishedMonth{}
+	p.Base, p.Fewest, p.Months = "/authorities/"+url.PathEscape(slug)+"/report", alerts.Fewest, []alerts.PublishedMonth{}
 	for i := range tallies {
 		p.Months = append(p.Months, tallies[i].Published())
 	}

@@ -146,6 +146,7 @@ func loadLanguage(l alerts.Language) map[string]*template.Template {
 		"fieldID":     fieldID,
 		"tab":         func(p wishPage, kind, words string) tab { return newTab(p, kind, l.Word(words)) },
 		"remind":      func(days int, problem string) remindChoice { return remindChoice{days, problem} },
+		"deref":       func(n *int) int { return *n },
 		"reminds":     func() []int { return alerts.RemindChoices },
 		"remindWords": l.RemindWords,
 	}

@@ -26,7 +26,7 @@ func TestGETChangesNothing(t *testing.T) {
 		s.expect(s.signUp("pending@example.org"), http.StatusSeeOther)
 		s.deliver()
 		k := s.server.Keys
-		queue := []string{"/", "/near?postcode=NW1+8NH", "/near?lat=51.5397&lon=-0.1425&radius=10000", "/robots.txt", "/healthz", "/favicon.ico", "/accessibility",
+		queue := []string{"/", "/near?postcode=NW1+8NH", "/near?lat=51.5397&lon=-0.1425&radius=10000", "/robots.txt", "/healthz", "/favicon.ico", "/accessibility", "/complaints", "/authorities/camden/report",
 			"/subscriptions/sent", "/links/sent", "/no-such-page",
 			"/u/" + k.Sign("unsubscribe", fmt.Sprintf("%d:daily", id)), "/stop/" + k.Sign("stop", "1"), "/never/" + k.Sign("never", fmt.Sprint(id)),
 			"/manage/" + k.Sign("manage", fmt.Sprintf("%d:2026-12-30", id))}

@@ -161,6 +161,8 @@ type Server struct {
 	Cadence        alerts.Cadence // that the sign-up form proposes; daily unless set
 	Mailbox        bool           // mail is captured: show it at /dev/mail
 	Contact        string         // e-mail address of whoever runs the service
+	Operator       string         // who they are: a name, and an address, with commas between its lines
+	Complaints     string         // e-mail address for complaints; Contact unless set
 	Tiles          string         // address of the map's pictures with {z}, {x} and {y}; maps do without unless set
 	TilesCredit    string         // who is to be named for them
 	Now            func() time.Time
@@ -316,6 +318,7 @@ func (s *Server) Handler() http.Handler {
 	get("/commenting", s.commenting)
 	get("/privacy", s.privacy)
 	get("/accessibility", s.accessibility)
+	get("/complaints", s.complaints)
 
 	if s.Mailbox {
 		get("/dev/mail", s.mailbox)

@@ -111,7 +111,7 @@ func (s *Store) leads(ctx context.Context, from, to time.Time, of func(authority
 			add(days, authority, max(on.DaysUntil(closes), 0), n)
 		}
 		return 0, nil
-	}, toldIn+`SELECT authority, (sent_at - at) / 3600000, sent_at / 3600000, closes, count(*) FROM told WHERE type = 'received' AND sent_at >= at GROUP BY 1, 2, 3, 4`, from.UnixMilli(), to.UnixMilli())
+	}, toldIn+`SELECT authority, (sent_at - at + 3599999) / 3600000, sent_at / 3600000, closes, count(*) FROM told WHERE type = 'received' AND sent_at >= at GROUP BY 1, 2, 3, 4`, from.UnixMilli(), to.UnixMilli())
 	if err != nil {
 		return err
 	}

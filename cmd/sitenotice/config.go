@@ -35,6 +35,8 @@ type Config struct {
 	From              string   `help:"From address of mails." default:"Sitenotice <alerts@localhost>"`
 	Inbound           string   `help:"Address whose mail \"mail receive\" reads, like bounces@example.org: bounces, complaints, wishes to stop. Left out: mail offers no address to stop at."`
 	Contact           string   `help:"E-mail address of the operator: for the footer, for feed servers, and for notices."`
+	Operator          string   `help:"Who runs the service, for the pages on privacy and complaints: a name and a postal address, with commas between its lines."`
+	Complaints        string   `help:"E-mail address for complaints (default: that of --contact)."`
 	Tiles             string   `help:"Address of map pictures, with {z}, {x} and {y}, for example https://tiles.example.org/{z}/{x}/{y}.png; read their terms of use. Without it maps show applications and outlines only."`
 	TilesCredit       string   `name:"tiles-credit" help:"Who is to be named on the map for its pictures, for example © OpenStreetMap contributors."`
 	MetricsListen     string   `name:"metrics-listen" help:"Address on which to serve /metrics, /healthz and /readyz to your own monitoring, for example localhost:9090; a token in SITENOTICE_METRICS_TOKEN protects /metrics, and has to when other machines can reach it."`
@@ -71,6 +73,11 @@ func (c *Config) validate() error {
 			return usage("--contact %q is not an e-mail address", c.Contact)
 		}
 	}
+	if c.Complaints != "" {
+		if _, err := mail.ParseAddress(c.Complaints); err != nil {
+			return usage("--complaints %q is not an e-mail address", c.Complaints)
+		}
+	}
 	for _, check := range []func() error{c.validateTiles, c.validateMetrics, c.validatePing} {
 		if err := check(); err != nil {
 			return err
@@ -105,6 +112,20 @@ func (c *Config) validateTiles() error {
 		return usage("--tiles needs --tiles-credit: who is to be named for the pictures, for example \"© OpenStreetMap contributors\"")
 	}
 	return nil
+}
+
+// lacking says what people should be told and nobody has configured.
+func (c *Config) lacking() (warnings []string) {
+	if c.Contact == "" {
+		warnings = append(warnings, "nobody is told how to reach you: the pages on privacy, accessibility and complaints say that you have not said; and nobody is told when something is wrong. Give an e-mail address with --contact")
+	}
+	if c.Operator == "" {
+		warnings = append(warnings, "the page on privacy does not say who is responsible, which the law asks for: give your name and postal address with --operator")
+	}
+	if c.Mail == "capture" {
+		warnings = append(warnings, "no mail is sent: all of it is kept, and everybody can read it at /dev/mail. Name a relay with --mail")
+	}
+	return warnings
 }
 
 // clock is the time, which tests set.

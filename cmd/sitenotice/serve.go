@@ -32,6 +32,9 @@ func (c *serveCommand) Run(ctx context.Context, cfg *Config, std streams) error 
 	if s.postcodes == nil {
 		s.log.Warn("there is no postcode table, so people can only give latitude and longitude; make one with: sitenotice postcodes import FILE")
 	}
+	for _, warning := range cfg.lacking() {
+		s.log.Warn(warning)
+	}
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, stop := context.WithCancel(ctx)
