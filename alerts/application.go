@@ -139,11 +139,12 @@ const (
 	MethodPoint    Method = "point"    // plotted by the authority
 	MethodUPRN     Method = "uprn"     // looked up in an address table
 	MethodPostcode Method = "postcode" // the postcode in its address
+	MethodChecked  Method = "checked"  // put right by hand, because the data gave a wrong one
 )
 
 // DefaultUncertainty is how far, in metres, a position found by each method may
 // be from the site, unless the feed says otherwise.
-var DefaultUncertainty = map[Method]float64{MethodBoundary: 0, MethodPoint: 10, MethodUPRN: 10, MethodPostcode: 100}
+var DefaultUncertainty = map[Method]float64{MethodBoundary: 0, MethodPoint: 10, MethodUPRN: 10, MethodPostcode: 100, MethodChecked: 10}
 
 // A Site is where an application is. The zero Site is unlocated.
 type Site struct {

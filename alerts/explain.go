@@ -1,6 +1,9 @@
 package alerts
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // An Explanation is why a subscription was, or was not, told of what happened to
 // an application.
@@ -8,6 +11,7 @@ type Explanation struct {
 	Subscription Subscription
 	Ref          Ref
 	Hidden       bool // the case has been taken down
+	Placing      Placing
 	Events       []ExplainedEvent
 }
 
@@ -54,6 +58,8 @@ func (x *ExplainedEvent) Words(l Language, e *Explanation, now time.Time) string
 		return l.Say("Not told yet, since the alerts are paused") + because
 	case d == nil && e.Subscription.PausedUntil > now.UnixMilli():
 		return l.Say("Not told yet, since the alerts are paused until %s", l.dayTime(e.Subscription.PausedUntil)) + because
+	case d == nil && e.Placing.HoldsBack(e.Subscription.Current.Area.Kind, e.told() || x.Match.Correction, &x.Event.After, now):
+		return l.Say("Not told yet, since people say that its place is wrong, and that is being looked into") + because
 	case d == nil && x.Match.Correction:
 		return l.Say("To be told in the next mail if the case was told before") + because
 	case d == nil:
@@ -68,6 +74,11 @@ func (x *ExplainedEvent) Words(l Language, e *Explanation, now time.Time) string
 		return l.Say("Not told: its mail was cancelled before it was sent")
 	}
 	return l.Say("Not told: its mail could not be delivered")
+}
+
+// told reports whether the subscription was told of anything of the case.
+func (e *Explanation) told() bool {
+	return slices.ContainsFunc(e.Events, func(x ExplainedEvent) bool { return x.Delivery != nil && x.Match != nil && !x.Match.Correction })
 }
 
 func (x *ExplainedEvent) unmatchedWords(l Language, e *Explanation) string {

@@ -25,7 +25,8 @@ type OwedMatch struct {
 	Event          *Event
 	Latest         *Details // the case as its latest numbered event left it
 	Hidden         bool     // the case has been taken down
-	Told           bool     // of a correction: the subscription was told of the case before
+	Told           bool     // of a correction, or of a place that is disputed: the subscription was told of the case before
+	Placing        Placing  // of the case
 	FoundAt        int64    // unix ms at which a check found that it was missing; 0 when it was not
 }
 
@@ -81,6 +82,7 @@ type CaseNews struct {
 	Subscriptions []int64    // that it concerns
 	Correction    bool       // it only corrects what was told before: it is elsewhere, or gone
 	Past          []PastCase // other applications on its site; filled in by the store
+	Disputed      bool       // people say that it is not where its feed says
 	FoundAt       int64      // unix ms at which a check found that somebody had been left out; 0 when nobody was
 }
 
@@ -258,6 +260,7 @@ func (c *composing) pick(ready []Cadence) {
 		cadence := sub.Current.Cadence
 		switch {
 		case sub.PausedUntil > now:
+		case m.Placing.HoldsBack(sub.Current.Area.Kind, m.Told || m.Correction, m.Latest, c.now): // until somebody decides, or a week has passed
 		case due[cadence] || c.catchesUp(m):
 			c.told[m.Seq] = true
 			hasty = hasty || cadence == Immediate
@@ -335,6 +338,7 @@ func (c *composing) gather() {
 		}
 		n.Correction = n.Correction && m.Correction
 		n.FoundAt = max(n.FoundAt, m.FoundAt)
+		n.Disputed = n.Disputed || m.Placing.IsDisputed()
 		served[m.SubscriptionID] = true
 	}
 	b := &c.out.Bulletin

@@ -28,6 +28,7 @@ type Personal struct {
 	Reports    []PersonalReport     `json:"what_was_reported_of_mails"`
 	Links      []PersonalLink       `json:"links_that_work"`
 	Muted      []PersonalMute       `json:"muted"`
+	Places     []PersonalPlace      `json:"places_said_to_be_wrong"`
 	Move       *PersonalMove        `json:"move_to_another_address,omitempty"`
 	Suppressed *PersonalSuppression `json:"not_written_to,omitempty"`
 
@@ -168,6 +169,13 @@ type PersonalLink struct {
 	Purpose string    `json:"purpose"`
 	Made    time.Time `json:"made"`
 	Until   time.Time `json:"until"`
+}
+
+// PersonalPlace is an application of which the person said that its place is wrong.
+type PersonalPlace struct {
+	Authority string    `json:"authority"`
+	Reference string    `json:"reference"`
+	At        time.Time `json:"at"`
 }
 
 // PersonalMute is what the person wants to hear no more of.

@@ -195,10 +195,11 @@ type Limits struct {
 	ManageLinksPerDay     int // requested manage links to one address
 	SignInLinksPerDay     int // sign-in links to one address
 	MovesPerDay           int // wishes of one person for another address
+	PlacesPerDay          int // places that one client, and one person, may say are wrong
 }
 
 // DefaultLimits are the limits unless the operator sets others.
-var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6, MovesPerDay: 3}
+var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6, MovesPerDay: 3, PlacesPerDay: 5}
 
 // Client returns the allowance of a client for one sign-up or link.
 func (l Limits) Client(client string, now time.Time) Allowance {
@@ -211,6 +212,16 @@ func (l Limits) Confirmations(addressKey string, now time.Time) []Allowance {
 		{"confirm:" + addressKey, string(DateOf(now)), l.ConfirmationsPerDay},
 		{"confirm:" + addressKey, string(DateOf(now))[:7], l.ConfirmationsPerMonth},
 	}
+}
+
+// Places returns the allowances of a client, and of a recipient if there is one, to
+// say that a place is wrong.
+func (l Limits) Places(client string, recipient int64, now time.Time) []Allowance {
+	out := []Allowance{{"place:" + client, string(DateOf(now)), l.PlacesPerDay}}
+	if recipient != 0 {
+		out = append(out, Allowance{fmt.Sprintf("place:%d", recipient), string(DateOf(now)), l.PlacesPerDay})
+	}
+	return out
 }
 
 // Move returns the allowance of a recipient for one move to another address.

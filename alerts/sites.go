@@ -162,9 +162,23 @@ type PastCase struct {
 // the id of the case.
 type Past map[int64][]PastCase
 
+// OnSiteWords counts the other applications on a site: "3 others here: 2 refused, 1
+// approved"; "" when there are none.
+func (l Language) OnSiteWords(others []Application) string {
+	past := make([]PastCase, len(others))
+	for i := range others {
+		past[i] = PastCase{others[i].ID, EndingOf(&others[i].Details)}
+	}
+	return l.countEndings(past, "other here", "others here")
+}
+
 // PastWords counts other applications on a site: "3 earlier here: 2 refused, 1
 // approved"; "" when there are none.
 func (l Language) PastWords(past []PastCase) string {
+	return l.countEndings(past, "earlier here", "earlier here")
+}
+
+func (l Language) countEndings(past []PastCase, one, many string) string {
 	if len(past) == 0 {
 		return ""
 	}
@@ -178,5 +192,5 @@ func (l Language) PastWords(past []PastCase) string {
 			parts = append(parts, l.Plural(n, string(o), string(o)))
 		}
 	}
-	return l.Say("%s: %s", l.Plural(len(past), "earlier here", "earlier here"), strings.Join(parts, ", "))
+	return l.Say("%s: %s", l.Plural(len(past), one, many), strings.Join(parts, ", "))
 }

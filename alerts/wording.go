@@ -198,6 +198,8 @@ func (l Language) PositionWords(s Site) string {
 		return l.Say("a point that the council plotted")
 	case MethodUPRN:
 		return l.Say("the point of the property in an address table")
+	case MethodChecked:
+		return l.Say("a point that was put right by hand")
 	case MethodPostcode:
 		return l.Say("the middle of the postcode in its address, so only good to about %s", Metres(s.Uncertainty))
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
+// mostOnSite is how many other applications on a site its page lists.
+const mostOnSite = 12
+
 // sketchMost is how many other applications the sketch of a site shows.
 const sketchMost = 25
 
@@ -31,6 +34,9 @@ type applicationPage struct {
 	Position      string // how the position is known
 	History       []historyItem
 	Timeline      []milestone
+	Others        string // how the other applications on the site ended; empty when there are none
+	OnSite        []item // the latest of them
+	Doubt         doubt
 	Follow        followForm
 	Ends          string // why there is nothing more to follow; empty while there is
 	Mailbox       bool
@@ -104,6 +110,19 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 		}
 		page.Position = l.PositionWords(app.Site)
 		page.Near = placeForm{Lat: strconv.FormatFloat(app.Site.Lat, 'f', 5, 64), Lon: strconv.FormatFloat(app.Site.Lon, 'f', 5, 64)}.Near(alerts.DefaultRadius)
+	}
+	placing, err := s.Store.Placing(r.Context(), app.ID)
+	if err != nil {
+		return err
+	}
+	page.Doubt = s.doubtOf(r, &app, placing, page.Href+"/place")
+	others, err := s.Store.OnSite(r.Context(), &app)
+	if err != nil {
+		return err
+	}
+	page.Others = l.OnSiteWords(others)
+	for _, other := range others[:min(len(others), mostOnSite)] {
+		page.OnSite = append(page.OnSite, newItem(l, other, today))
 	}
 	for _, e := range events {
 		page.History = append(page.History, newHistoryItem(l, e))

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -205,6 +206,92 @@ func TestWhyAndWhyNot(t *testing.T) {
 		defer s.mu.Unlock()
 		if strings.Contains(s.log.String(), path) {
 			t.Error("a token is in the log")
+		}
+	})
+}
+
+func TestThePageOfAnApplicationTellsWhatElseWasAppliedForThere(t *testing.T) {
+	eachSite(t, func(s *site) {
+		if strings.Contains(s.get(lamplighter).Body, "What else was applied for here") {
+			t.Error("something is said to have been applied for before")
+		}
+		d := s.details(1)
+		d.Reference, d.Description, d.Decision, d.Status = "2019/0001/P", "Roof terrace", alerts.DecisionRefused, alerts.StatusDecided
+		d.Received = "2019-03-01"
+		s.addApplication("camden", d)
+		d.Reference, d.Description, d.Address = "2018/0007/P", "Two storey rear extension", "12 LAMPLIGHTER STREET, LONDON"
+		s.addApplication("camden", d)
+		d.Reference, d.Address = "2018/0008/P", "14 Lamplighter Street, London NW1 8NH" // next door
+		s.addApplication("camden", d)
+		page := s.get(lamplighter)
+		s.expect(page, http.StatusOK, "What else was applied for here", "2 others here: 2 refused", "2019/0001/P", "Roof terrace", "2018/0007/P", "received 1 March 2019")
+		if strings.Contains(page.Body, "2018/0008/P") {
+			t.Error("what the neighbours applied for is taken for the same site")
+		}
+		s.exec(`UPDATE application SET hidden = TRUE WHERE reference = '2019/0001/P'`)
+		s.expect(s.get(lamplighter), http.StatusOK, "1 other here: 1 refused")
+	})
+}
+
+// postFrom posts as a visitor from another address, as a proxy tells it.
+func (s *site) postFrom(address, path string) reply {
+	s.Helper()
+	s.server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	r := s.request(http.MethodPost, path, nil)
+	r.Header.Set("X-Forwarded-For", address)
+	return s.do(r)
+}
+
+func TestSayingThatAPlaceIsWrong(t *testing.T) {
+	eachSite(t, func(s *site) {
+		recipient := s.subscribed("jo@example.org")
+		why := s.server.Keys.WhyPath(int64(s.count(`SELECT id FROM subscription`)), 1)
+		reports := func() int { return s.count(`SELECT count(*) FROM place_report`) }
+		s.expect(s.get(lamplighter), http.StatusOK, "Wrong place?", "This is the wrong place")
+		s.expect(s.get(why), http.StatusOK, "Wrong place?", why+"/place")
+		for _, path := range []string{lamplighter + "/place", why + "/place"} {
+			s.expect(s.get(path), http.StatusMethodNotAllowed)
+		}
+		s.expect(s.post(lamplighter+"/place", "website", "x"), http.StatusSeeOther) // a machine
+		if n := reports(); n != 0 {
+			t.Fatalf("%d reports before anybody made one", n)
+		}
+		first := s.postFrom("203.0.113.1", why+"/place")
+		s.expect(first, http.StatusSeeOther)
+		s.expect(s.get(first.Header.Get("Location")), http.StatusOK, "Thank you. When 3 people say so")
+		s.expect(s.postFrom("203.0.113.9", why+"/place"), http.StatusSeeOther)         // the same person elsewhere
+		s.expect(s.postFrom("203.0.113.1", lamplighter+"/place"), http.StatusSeeOther) // and without the link
+		s.expect(s.postFrom("203.0.113.2", lamplighter+"/place"), http.StatusSeeOther)
+		if n := reports(); n != 2 {
+			t.Fatalf("two people count for %d", n)
+		}
+		if n := s.count(`SELECT count(*) FROM place_check`); n != 0 {
+			t.Fatal("disputed on the word of two")
+		}
+		s.expect(s.postFrom("203.0.113.3", lamplighter+"/place"), http.StatusSeeOther)
+		s.expect(s.get(lamplighter), http.StatusOK, "Several people have told us that this application is not where the map shows it")
+		s.expect(s.get(why), http.StatusOK, "Several people have told us")
+		if n := s.count(`SELECT count(*) FROM place_report WHERE client LIKE '%203%' OR client NOT LIKE '___________________________________________'`); n != 0 {
+			t.Error("where reports came from is kept")
+		}
+		for range 2 {
+			s.postFrom("203.0.113.3", lamplighter+"/place")
+		}
+		s.expect(s.postFrom("203.0.113.3", lamplighter+"/place"), http.StatusSeeOther)
+		s.expect(s.postFrom("203.0.113.3", lamplighter+"/place"), http.StatusSeeOther)
+		s.expect(s.postFrom("203.0.113.3", lamplighter+"/place"), http.StatusTooManyRequests)
+		own, err := s.store.Personal(t.Context(), recipient)
+		if err != nil || len(own.Places) != 1 || own.Places[0].Reference != "2026/0001/P" {
+			t.Errorf("not in the person's own copy: %+v (%v)", own.Places, err)
+		}
+		ref := alerts.Ref{Authority: "camden", Number: "2026/0001/P"}
+		if _, _, err := s.store.DecidePlace(t.Context(), ref, alerts.PlaceDecision{State: alerts.PlaceDropped}, alerts.Act{}, s.server.Now()); err != nil {
+			t.Fatal(err)
+		}
+		dropped := s.get(lamplighter)
+		s.expect(dropped, http.StatusOK, "was found to be wrong on 23 November 2026", "so the application is on no map")
+		if strings.Contains(dropped.Body, "Wrong place?") || strings.Contains(dropped.Body, "The council has published no position") {
+			t.Error("a place that was dropped can be doubted, or is said never to have been published")
 		}
 	})
 }

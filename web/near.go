@@ -223,6 +223,7 @@ func spread(a alerts.Area) (spots []geo.Point, apart float64, err error) {
 // A sketch is a plain locator map: no streets, but distances and directions are
 // true.
 type sketch struct {
+	LeftOut []string // what is taken out of the area
 	Label   string
 	Centre  geo.Point
 	Radius  float64

@@ -40,6 +40,9 @@ type Store interface {
 	RefOf(ctx context.Context, application int64) (alerts.Ref, error)
 	Explain(ctx context.Context, subscription int64, ref alerts.Ref) (alerts.Explanation, error)
 	History(ctx context.Context, application int64) ([]alerts.Event, error)
+	OnSite(ctx context.Context, app *alerts.Application) ([]alerts.Application, error)
+	Placing(ctx context.Context, application int64) (alerts.Placing, error)
+	ReportPlace(ctx context.Context, application, recipient int64, client string, limits alerts.Limits, now time.Time) error
 	Authorities(ctx context.Context) ([]alerts.Coverage, error)
 	Authority(ctx context.Context, slug string) (alerts.Coverage, error)
 	Coverage(ctx context.Context, slugs, districts []string) ([]alerts.Coverage, error)
@@ -311,8 +314,10 @@ func (s *Server) Handler() http.Handler {
 	get("/applications/{authority}/{reference}/feature.geojson", s.feature)
 	get("/applications/{authority}/{reference}/notice", s.notice)
 	post("/applications/{authority}/{reference}/follow", s.follow)
+	post("/applications/{authority}/{reference}/place", s.doubtPlace)
 	get("/a/{id:[0-9]+}", s.shortLink)
 	get("/why/{token}", s.why)
+	post("/why/{token}/place", s.doubtWhy)
 
 	get("/about", s.about)
 	get("/commenting", s.commenting)

@@ -1,12 +1,14 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/gorilla/mux"
+	"github.com/twpayne/go-geom"
 
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
@@ -25,7 +27,8 @@ type whyPage struct {
 	Map    sketch
 	HasMap bool
 	Ended  bool
-	Placed bool // the case has a position that may be wrong
+	Placed bool // the case has a position
+	Doubt  doubt
 }
 
 // A whyStep is one thing that happened, and what became of it.
@@ -71,7 +74,8 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Case = newItem(l, app, alerts.DateOf(now))
 		page.Placed = app.Site.Located()
-		if page.Map, page.HasMap, err = whySketch(l, area, app); err != nil {
+		page.Doubt = s.doubtOf(r, &app, x.Placing, "/why/"+token+"/place")
+		if page.Map, page.HasMap, err = s.whySketch(r.Context(), l, area, app); err != nil {
 			return err
 		}
 	}
@@ -83,22 +87,25 @@ func (s *Server) why(w http.ResponseWriter, r *http.Request) error {
 }
 
 // whySketch draws an area and where a case lies in it, or beside it. There is no
-// picture of wards and councils.
-func whySketch(l alerts.Language, area alerts.Area, app alerts.Application) (k sketch, ok bool, err error) {
+// picture of a ward or a council whose outline has not been imported.
+func (s *Server) whySketch(ctx context.Context, l alerts.Language, area alerts.Area, app alerts.Application) (k sketch, ok bool, err error) {
 	if !app.Site.Located() {
 		return k, false, nil
 	}
 	at := app.Site.Point()
 	switch area.Kind {
+	case alerts.AreaApplication:
+		k, err = siteSketch(l, app)
+		return k, err == nil, err
 	case alerts.AreaCircle:
 		reach := max(area.Radius, area.Ring)
 		k = areaSketch(l, area.Centre, max(reach, roundUp(geo.Distance(area.Centre, at))), area.Label, nil)
 		if k.Radius > reach {
 			k.HalfM, k.Half = reach, reach*sketchCircle/k.Radius
 		}
-	case alerts.AreaPolygon:
-		g, err := geo.DecodeWKB(area.Shape)
-		if err != nil {
+	default:
+		g, err := s.groundOf(ctx, area)
+		if err != nil || g == nil {
 			return k, false, err
 		}
 		box := geo.Bounds(g)
@@ -107,18 +114,39 @@ func whySketch(l alerts.Language, area alerts.Area, app alerts.Application) (k s
 		k = areaSketch(l, centre, roundUp(max(reach, geo.Distance(centre, at))), area.Label, nil)
 		k.Home = false
 		k.Bounds = paths(centre, geo.Rings(g), sketchCircle/k.Radius)
-	default:
-		return k, false, nil
+	}
+	centre, scale := k.Centre, sketchCircle/k.Radius
+	if len(area.CarveOut) > 0 {
+		g, err := geo.DecodeWKB(area.CarveOut)
+		if err != nil {
+			return k, false, err
+		}
+		k.LeftOut = paths(centre, geo.Rings(g), scale)
 	}
 	g, err := app.Site.Geometry()
 	if err != nil {
 		return k, false, err
 	}
-	centre, scale := k.Centre, sketchCircle/k.Radius
 	k.Outline = paths(centre, geo.Rings(g), scale)
 	x, y := project(centre, at, scale)
 	k.Marks = []mark{{X: x, Y: y, Text: "1", Title: alerts.Line(app.Reference, 60), Open: app.IsOpen()}}
 	return k, true, nil
+}
+
+// groundOf is the outline of an area that is no circle; nil when it is not known.
+func (s *Server) groundOf(ctx context.Context, area alerts.Area) (geom.T, error) {
+	kind := alerts.BoundaryWard
+	switch area.Kind {
+	case alerts.AreaPolygon:
+		return geo.DecodeWKB(area.Shape)
+	case alerts.AreaAuthority:
+		kind = alerts.BoundaryAuthority
+	}
+	b, err := s.Store.Boundary(ctx, kind, area.Code)
+	if errors.Is(err, alerts.ErrNotFound) {
+		return nil, nil
+	}
+	return b.Area, err
 }
 
 // roundUp is a length for the edge of a picture, a little more than m.

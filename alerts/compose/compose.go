@@ -45,6 +45,8 @@ type Store interface {
 	TellNotices(ctx context.Context, address, addressKey string, now time.Time, write func([]alerts.Notice) (alerts.Delivery, error)) ([]alerts.Notice, error)
 	// TellContacts has mails written to the contacts of feeds that have a fault, or have lost one, of which they have not been told.
 	TellContacts(ctx context.Context, limit int, now time.Time, addressKey func(string) string, write func(alerts.FeedNews) (alerts.Delivery, error)) (mails int, err error)
+	// TellDisputes has mails written to the contacts of feeds that give places which people say are wrong.
+	TellDisputes(ctx context.Context, limit int, now time.Time, addressKey func(string) string, write func(alerts.DisputedPlace) (alerts.Delivery, error)) (mails int, more bool, err error)
 	// TellCoverage has mails written to those who wait for a council to be covered.
 	TellCoverage(ctx context.Context, limit int, now time.Time, write func(alerts.Recipient, []alerts.Coverage) (alerts.Delivery, error)) (mails int, err error)
 	// EndFollowed ends what follows an application of which nothing more is to be expected, and has the last mail written.
@@ -210,8 +212,11 @@ func (w *writer) tell(ctx context.Context) (letters int, err error) {
 			return mails, told > 0, err
 		},
 		func() (int, bool, error) {
-			mails, err := w.Store.TellContacts(ctx, letterBatch, w.now, func(address string) string { return w.Keys.AddressKeys(address)[0] }, w.contact)
+			mails, err := w.Store.TellContacts(ctx, letterBatch, w.now, w.addressKey, w.contact)
 			return mails, mails > 0, err
+		},
+		func() (int, bool, error) {
+			return w.Store.TellDisputes(ctx, letterBatch, w.now, w.addressKey, w.disputed)
 		},
 		func() (int, bool, error) {
 			mails, err := w.Store.TellCoverage(ctx, letterBatch, w.now, w.coverage)
@@ -247,6 +252,9 @@ func (w *writer) tell(ctx context.Context) (letters int, err error) {
 	}
 	return letters, nil
 }
+
+// addressKey is the keyed hash by which an address is known.
+func (s *Stage) addressKey(address string) string { return s.Keys.AddressKeys(address)[0] }
 
 // host is the domain that names our lists and messages.
 func (s *Stage) host() string {

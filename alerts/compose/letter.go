@@ -202,6 +202,31 @@ func (s *Stage) contact(n alerts.FeedNews) (alerts.Delivery, error) {
 	return s.letter(alerts.DeliveryNotice, l)
 }
 
+// disputed writes the mail to whoever mends a feed that people say a place in it is
+// wrong.
+func (s *Stage) disputed(p alerts.DisputedPlace) (alerts.Delivery, error) {
+	reference, name := alerts.Line(p.Reference, 60), alerts.Line(p.Name, 60)
+	shown := fmt.Sprintf("It is shown at latitude %.5f and longitude %.5f", p.About.Lat, p.About.Lon)
+	switch p.About.Method {
+	case alerts.MethodPostcode:
+		shown += ", the middle of the postcode in its address, since the data gives no position."
+	case alerts.MethodUPRN:
+		shown += ", where an address table has its property number, since the data gives no position."
+	default:
+		shown += ", as the data gives it."
+	}
+	return s.letter(alerts.DeliveryNotice, letter{
+		Subject: "Is the place of " + reference + " right?",
+		Title:   "People say that a place is wrong",
+		Lead: []string{fmt.Sprintf("%s have told us that the application %s of %s is not where the map shows it.", alerts.English.Plural(p.People, "person", "people"), reference, name),
+			"We read it from the feed “" + p.Feed.Slug + "”, and you are named as the person to ask. " + shown},
+		Button: "See it on the map",
+		Link:   s.BaseURL + alerts.ApplicationPath(p.Ref()),
+		After: []string{"If it is wrong, please put it right in your data: we read it again by ourselves, tell those whom it concerns, and there is nothing else to do. If it is right, please tell whoever runs this service.",
+			"Meanwhile we hold the application back from those who would first hear of it because of its place, for a week at most. You hear of this once."},
+	})
+}
+
 // notices writes the mail to the operator.
 func (s *Stage) notices(notices []alerts.Notice) (alerts.Delivery, error) {
 	l := letter{

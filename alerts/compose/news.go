@@ -120,11 +120,16 @@ func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 		return []string{"We told you of this application. It has been taken down since, and we show no more of it."}
 	case n.Correction && last.Type == alerts.EventRecalled:
 		return []string{"We told you of this application, but the file in which we read it was a mistake. This is how it stands without that file."}
+	case n.Correction && !last.After.Site.Located():
+		return []string{"We told you of this application, but the place where it was shown was wrong. The right one is not known yet; should it be " + inArea(area) + " after all, you hear of it again. You need do nothing."}
 	case n.Correction:
 		return []string{"We told you of this application, but its position was wrong or has changed: it is not " + inArea(area) + ". You need do nothing."}
 	}
 	if n.FoundAt != 0 {
 		notes = append(notes, "We should have told you of this earlier. Our nightly check found on "+alerts.DateOf(time.UnixMilli(n.FoundAt)).Long()+" that we had not, and we are sorry.")
+	}
+	if n.Disputed {
+		notes = append(notes, "People say that its place on the map is wrong, and nobody has been able to settle it yet.")
 	}
 	for _, e := range n.Events {
 		switch {
@@ -134,6 +139,10 @@ func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 				day = ": its own date is " + newest.Long()
 			}
 			return append(notes, "Published late"+day+", but the council’s data first showed it on "+alerts.DateOf(time.UnixMilli(e.At)).Long()+".")
+		case e.Type == alerts.EventLocated && e.After.Site.Method == alerts.MethodChecked:
+			notes = append(notes, "You hear of this late: until "+alerts.DateOf(time.UnixMilli(e.At)).Long()+" we showed it at a wrong place, going by the council’s data.")
+		case e.Type == alerts.EventCorrected && e.Before != nil && e.Before.Site.Located() && !e.After.Site.Located():
+			notes = append(notes, "It is not where it was shown before. The right place is not known yet.")
 		case e.Type == alerts.EventLocated && e.Before != nil && e.Before.Site.Located():
 			notes = append(notes, "You hear of this late: until "+alerts.DateOf(time.UnixMilli(e.At)).Long()+" the council’s data gave another position, outside your area.")
 		case e.Type == alerts.EventLocated:

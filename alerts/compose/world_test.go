@@ -52,7 +52,7 @@ func newWorld(t testing.TB, e storetest.Engine) *world {
 // reset empties the tables that a world uses.
 func (w *world) reset() {
 	for _, table := range []string{"match", "subscription_scope", "subscription_version", "subscription", "consent", "token", "due", "due_mark", "attempt", "delivery",
-		"allowance", "reminder", "outage_told", "outage", "tick", "run", "role", "endpoint_secret", "endpoint", "recipient", "event", "alias", "application", "feed_fault", "feed_authority", "feed", "authority", "notice", "coverage_wish"} {
+		"allowance", "place_check", "place_report", "record", "act", "reminder", "outage_told", "outage", "tick", "run", "role", "endpoint_secret", "endpoint", "recipient", "event", "alias", "application", "feed_fault", "feed_authority", "feed", "authority", "notice", "coverage_wish"} {
 		w.exec("DELETE FROM " + table)
 	}
 	w.exec(`UPDATE counter SET value = 0 WHERE name = 'event'`)

@@ -878,3 +878,55 @@ func TestAFirstImportThatIsTakenBackIsFirstAgain(t *testing.T) {
 		}
 	})
 }
+
+// Feeds repeat what they say every day: a place that was found wrong does not come
+// back with the next change, until the feed gives another.
+func TestAPlaceFoundWrongStaysSoUntilTheFeedGivesAnother(t *testing.T) {
+	eachWorld(t, village, func(t *testing.T, w *world) {
+		w.read("village", csv(row("1"), row("2")))
+		last := int64(2)
+		ref := alerts.Ref{Authority: "village", Number: "26/1"}
+		place := func() alerts.Site {
+			t.Helper()
+			app, err := w.store.Application(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return app.Site
+		}
+		decide := func(c alerts.PlaceDecision) {
+			t.Helper()
+			if _, _, err := w.store.DecidePlace(t.Context(), ref, c, alerts.Act{Who: "test", What: string(c.State)}, w.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		decide(alerts.PlaceDecision{State: alerts.PlaceDropped})
+		w.wantNews(&last, "corrected 26/1")
+		w.read("village", csv(row("1", "proposal", "A porch and a shed"), row("2")))
+		w.wantNews(&last, "amended 26/1")
+		if place().Located() {
+			t.Fatalf("the wrong place is back: %+v", place())
+		}
+		decide(alerts.PlaceDecision{State: alerts.PlaceMoved, Right: geo.Point{Lon: -1.07, Lat: 53.97}})
+		w.wantNews(&last, "located 26/1")
+		w.read("village", csv(row("1", "proposal", "A shed"), row("2")))
+		w.wantNews(&last, "amended 26/1")
+		if at := place(); at.Lon != -1.07 || at.Method != alerts.MethodChecked {
+			t.Fatalf("the right place is gone: %+v", at)
+		}
+		w.read("village", csv(row("1", "proposal", "A shed", "lon", "-1.09"), row("2")))
+		w.wantNews(&last, "located 26/1")
+		if at := place(); at.Lon != -1.09 || at.Method != alerts.MethodPoint {
+			t.Fatalf("the feed's other place does not count: %+v", at)
+		}
+		if n := w.count(`SELECT count(*) FROM place_check`); n != 0 {
+			t.Errorf("%d places are still held against a feed that has mended them", n)
+		}
+		w.read("village", csv(row("1", "proposal", "A shed"), row("2"))) // the old place again: nobody doubts it now
+		w.wantNews(&last, "located 26/1")
+		decide(alerts.PlaceDecision{State: alerts.PlaceDropped})
+		decide(alerts.PlaceDecision{State: alerts.PlaceKept})
+		w.wantNews(&last, "corrected 26/1, located 26/1")
+		w.sound()
+	})
+}

@@ -238,7 +238,7 @@ func (s *Store) forgetAccounts(ctx context.Context, tx *sql.Tx, now time.Time) (
 	idle, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'account' AND address <> ''
 		AND (state = 'pending' AND created_at < $1 OR state <> 'pending' AND confirmed_at < $2)
 		AND NOT EXISTS (SELECT 1 FROM role WHERE account_id = recipient.id) AND NOT EXISTS (SELECT 1 FROM session WHERE account_id = recipient.id)
-		ORDER BY id LIMIT 500`, now.Add(-alerts.ConfirmFor).UnixMilli(), now.Add(-alerts.SessionFor).UnixMilli())
+		ORDER BY id LIMIT $3`, now.Add(-alerts.ConfirmFor).UnixMilli(), now.Add(-alerts.SessionFor).UnixMilli(), forgetBatch)
 	if err != nil {
 		return 0, err
 	}

@@ -86,6 +86,8 @@ type application struct {
 	text     string   // its details as they are stored
 	isNew    bool
 	redacted alerts.Redaction
+	placing  alerts.Placing
+	settled  bool // its feed gives another place than the one that people doubted
 	held     bool // it has events that wait for a release
 	touched  bool
 }
@@ -190,6 +192,16 @@ func (b *batch) applications(ctx context.Context, ids []int64) (map[int64]*appli
 			a.records = append(a.records, r)
 		}
 	}
+	if _, err := collect(ctx, b.tx, func(rows *sql.Rows) (x struct{}, err error) {
+		var id int64
+		var c placingScan
+		if err = rows.Scan(append([]any{&id}, c.into()...)...); err == nil && apps[id] != nil {
+			apps[id].placing = c.placing()
+		}
+		return x, err
+	}, `SELECT p.application_id, `+placingColumns+` FROM place_check p WHERE p.application_id `+in, list(ids)); err != nil {
+		return nil, err
+	}
 	held, err := collect(ctx, b.tx, scanInt, `SELECT DISTINCT application_id FROM event WHERE state = 'held' AND application_id `+in, list(ids))
 	if err != nil {
 		return nil, err
@@ -233,6 +245,12 @@ func (b *batch) apply(row *alerts.Staged) {
 		records[i] = r.Record
 	}
 	next := alerts.Merge(records)
+	if a.placing.State != alerts.PlaceUndoubted {
+		if a.settled = next.Site.Located() && !a.placing.Concerns(next.Site); a.settled {
+			a.placing = alerts.Placing{}
+		}
+		next = a.placing.Apply(next)
+	}
 	var prev *alerts.Details
 	if a.Version > 0 {
 		was := a.Details
@@ -308,12 +326,15 @@ func (b *batch) save(ctx context.Context) (events []alerts.Event, after []string
 		for i := range a.records {
 			if r := &a.records[i]; r.changed {
 				recorded := a.text // most applications have one record, which says the same
-				if len(a.records) > 1 {
+				if len(a.records) > 1 || a.placing.State != alerts.PlaceUndoubted {
 					recorded = asText(&r.Details)
 				}
 				records = append(records, []any{r.FeedID, r.SourceKey, a.ID, int64(r.Supplied), recorded, r.hash, r.runID})
 			}
 		}
+	}
+	if err := b.settle(ctx); err != nil {
+		return nil, nil, err
 	}
 	for _, l := range b.aliases {
 		aliases = append(aliases, []any{l.key[0], l.key[1], l.application.ID})
@@ -333,6 +354,17 @@ func (b *batch) save(ctx context.Context) (events []alerts.Event, after []string
 		events[i].ApplicationID = n.application.ID
 	}
 	return events, after, nil
+}
+
+// settle ends the disputes about places that feeds do not give any more.
+func (b *batch) settle(ctx context.Context) error {
+	var settled []int64
+	for _, a := range b.touched {
+		if a.settled {
+			settled = append(settled, a.ID)
+		}
+	}
+	return forgetPlacing(ctx, b.tx, settled)
 }
 
 const updateApplication = `UPDATE application SET reference = $1, version = $2, updated_at = $3, listed = $4, cell = $5, lon = $6, lat = $7, details = $8 WHERE id = $9`

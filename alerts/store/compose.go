@@ -287,12 +287,14 @@ func addEvents(ctx context.Context, tx *sql.Tx, matches []alerts.OwedMatch) erro
 	}
 	type known struct {
 		alerts.Event
-		hidden bool
+		hidden  bool
+		placing placingScan
 	}
 	events, err := collect(ctx, tx, func(rows *sql.Rows) (k *known, err error) {
 		k = new(known)
-		return k, scanEvent(rows, &k.Event, &k.hidden)
-	}, `SELECT `+eventColumns+`, a.hidden OR `+recalled+` FROM event e JOIN application a ON a.id = e.application_id
+		return k, scanEvent(rows, &k.Event, append([]any{&k.hidden}, k.placing.into()...)...)
+	}, `SELECT `+eventColumns+`, a.hidden OR `+recalled+`, `+placingColumns+` FROM event e JOIN application a ON a.id = e.application_id
+		LEFT JOIN place_check p ON p.application_id = e.application_id
 		WHERE e.seq IN (SELECT CAST(value AS BIGINT) FROM json_each($1))`, list(append(seqs, latest...)))
 	if err != nil {
 		return err
@@ -311,16 +313,16 @@ func addEvents(ctx context.Context, tx *sql.Tx, matches []alerts.OwedMatch) erro
 		if k == nil {
 			return fmt.Errorf("the ledger owes event %d, which does not exist", m.Seq)
 		}
-		m.Event, m.Hidden, m.Latest = &k.Event, k.hidden, &last[k.ApplicationID].After
+		m.Event, m.Hidden, m.Latest, m.Placing = &k.Event, k.hidden, &last[k.ApplicationID].After, k.placing.placing()
 	}
 	return nil
 }
 
-// addTold adds to corrections whether their subscription was told of the case.
+// addTold adds to corrections, and to what is disputed, whether their subscription was told of the case.
 func addTold(ctx context.Context, tx *sql.Tx, matches []alerts.OwedMatch) error {
 	var subs, applications []int64
 	for _, m := range matches {
-		if m.Correction {
+		if m.Correction || m.Placing.IsDisputed() {
 			subs, applications = append(subs, m.SubscriptionID), append(applications, m.Event.ApplicationID)
 		}
 	}
@@ -338,7 +340,7 @@ func addTold(ctx context.Context, tx *sql.Tx, matches []alerts.OwedMatch) error 
 	}
 	for i := range matches {
 		m := &matches[i]
-		m.Told = m.Correction && told[pair{m.SubscriptionID, m.Event.ApplicationID}]
+		m.Told = (m.Correction || m.Placing.IsDisputed()) && told[pair{m.SubscriptionID, m.Event.ApplicationID}]
 	}
 	return err
 }

@@ -62,7 +62,11 @@ func (s *Store) Unmute(ctx context.Context, recipient, mute int64) error {
 // often enough, gets no mail, and so the move is never made. [alerts.ErrConflict]:
 // it is the address that the recipient has.
 func (s *Store) AskMove(ctx context.Context, recipient int64, address string, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
-	return s.changing(ctx, recipient, "ask for another address", func(tx *sql.Tx, from alerts.Recipient) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		from, err := s.lockWithOwner(ctx, tx, recipient, addressKeys)
+		if err != nil {
+			return err
+		}
 		if from.Address == "" {
 			return alerts.ErrNotFound
 		}
@@ -112,6 +116,29 @@ func (s *Store) AskMove(ctx context.Context, recipient int64, address string, ad
 		}
 		return queueLetter(ctx, tx, alerts.Letter{Kind: alerts.DeliveryManage, Recipient: from, Secret: old, Move: &move}, now, write)
 	})
+	if err != nil {
+		return fmt.Errorf("ask for another address: %w", err)
+	}
+	return nil
+}
+
+// lockWithOwner locks a recipient together with whoever has an address.
+func (s *Store) lockWithOwner(ctx context.Context, tx *sql.Tx, recipient int64, addressKeys []string) (alerts.Recipient, error) {
+	owner, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'subscriber' AND address_key IN (SELECT value FROM json_each($1))`, list(addressKeys))
+	if err == nil {
+		err = s.lockInOrder(ctx, tx, append(owner, recipient)...)
+	}
+	if err != nil {
+		return alerts.Recipient{}, err
+	}
+	return s.lockRecipient(ctx, tx, recipient)
+}
+
+// lockInOrder locks several recipients, always in one order: two people who take each
+// other's address at the same moment must not wait for each other.
+func (s *Store) lockInOrder(ctx context.Context, tx *sql.Tx, recipients ...int64) error {
+	_, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) ORDER BY id`+s.dialect.forUpdate, list(recipients))
+	return err
 }
 
 // PendingMove returns the move that a recipient has asked for and that is neither
@@ -171,13 +198,13 @@ func readMove(ctx context.Context, q querier, where string, args ...any) (m aler
 // changes nothing. A new address that has alerts of its own is left alone.
 func (s *Store) AgreeMove(ctx context.Context, secret string, addressKey func(string) string, now time.Time) (m alerts.Move, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		if m, _, err = s.moveBySecret(ctx, tx, secret, now); err != nil {
-			return err
-		}
-		if _, err := s.lockRecipient(ctx, tx, m.RecipientID); err != nil {
-			return err
-		}
 		var target int64
+		if m, target, err = s.moveBySecret(ctx, tx, secret, now); err != nil {
+			return err
+		}
+		if err := s.lockInOrder(ctx, tx, m.RecipientID, target); err != nil {
+			return err
+		}
 		if m, target, err = s.moveBySecret(ctx, tx, secret, now); err != nil || m.Done { // again, under the lock
 			return err
 		}

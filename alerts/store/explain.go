@@ -31,6 +31,9 @@ func (s *Store) explain(ctx context.Context, subscription int64, ref alerts.Ref,
 	if position, err = s.MatchPosition(ctx); err != nil {
 		return err
 	}
+	if x.Placing, err = placingOf(ctx, s.read, application); err != nil {
+		return err
+	}
 	versions, err := s.versionsOf(ctx, subscription)
 	if err != nil {
 		return err

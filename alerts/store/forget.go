@@ -79,6 +79,7 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 		{`UPDATE triage_log SET name = 'a former member' WHERE account_id = $1`, []any{recipient}},
 		{`DELETE FROM mute WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM address_move WHERE recipient_id = $1 OR target_id = $2`, []any{recipient, recipient}},
+		{`DELETE FROM place_report WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM reminder WHERE recipient_id = $1`, []any{recipient}},
 		{`DELETE FROM outage_told WHERE recipient_id = $1`, []any{recipient}},
 	} {
@@ -89,12 +90,33 @@ func (s *Store) erase(ctx context.Context, tx *sql.Tx, recipient int64, now time
 	return nil
 }
 
+// forgetBatch is how many people, or sign-ups, a transaction forgets.
+const forgetBatch = 100
+
 // ForgetUnconfirmed erases sign-ups that nobody confirmed in time, and the
-// allowances and links that no longer count. It returns how many people it forgot.
+// allowances and links that no longer count, in small transactions until none is
+// left. It returns how many people it forgot.
 func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten int, err error) {
+	for more := true; more && err == nil; {
+		var people int
+		people, more, err = s.forgetSome(ctx, now)
+		forgotten += people
+	}
+	if err == nil && forgotten > 0 {
+		err = s.scrub(ctx)
+	}
+	if err != nil {
+		return forgotten, fmt.Errorf("forget unconfirmed sign-ups: %w", err)
+	}
+	return forgotten, nil
+}
+
+// forgetSome is one transaction of [Store.ForgetUnconfirmed]. Sign-ups may be of
+// people who stay, so that forgetting nobody does not mean that nothing is left.
+func (s *Store) forgetSome(ctx context.Context, now time.Time) (forgotten int, more bool, err error) {
 	before := now.Add(-alerts.ConfirmFor).UnixMilli()
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		stale, err := collect(ctx, tx, scanInt, `SELECT id FROM subscription WHERE state = 'pending' AND created_at < $1 ORDER BY id LIMIT 500`, before)
+		stale, err := collect(ctx, tx, scanInt, `SELECT id FROM subscription WHERE state = 'pending' AND created_at < $1 ORDER BY id LIMIT $2`, before, forgetBatch)
 		if err != nil {
 			return err
 		}
@@ -104,7 +126,7 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 			}
 		}
 		people, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'subscriber' AND state = 'pending' AND created_at < $1 AND address <> ''
-			AND NOT EXISTS (SELECT 1 FROM subscription WHERE recipient_id = recipient.id AND state <> 'ended') ORDER BY id LIMIT 500`, before)
+			AND NOT EXISTS (SELECT 1 FROM subscription WHERE recipient_id = recipient.id AND state <> 'ended') ORDER BY id LIMIT $2`, before, forgetBatch)
 		if err != nil {
 			return err
 		}
@@ -118,6 +140,9 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 			return err
 		}
 		forgotten = len(people) + accounts
+		if more = max(len(stale), len(people), accounts) == forgetBatch; more {
+			return nil
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM token WHERE expires_at < $1`, before); err != nil {
 			return err
 		}
@@ -128,21 +153,15 @@ func (s *Store) ForgetUnconfirmed(ctx context.Context, now time.Time) (forgotten
 		_, err = tx.ExecContext(ctx, `DELETE FROM allowance WHERE period < $1`, string(alerts.DateOf(now).AddDays(-62))[:7])
 		return err
 	})
-	if err != nil {
-		return 0, fmt.Errorf("forget unconfirmed sign-ups: %w", err)
-	}
-	if forgotten > 0 {
-		err = s.scrub(ctx)
-	}
-	return forgotten, err
+	return forgotten, more && err == nil, err
 }
 
 // ForgetEnded erases people whose last subscription ended longer ago than it can
-// be taken up again, and returns how many it forgot; at most 500 at a time.
+// be taken up again, and returns how many it forgot; a batch at a time.
 func (s *Store) ForgetEnded(ctx context.Context, now time.Time) (forgotten int, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		people, err := collect(ctx, tx, scanInt, `SELECT id FROM recipient WHERE kind = 'subscriber' AND state = 'ended' AND address <> '' AND ended_at < $1
-			ORDER BY id LIMIT 500`, now.Add(-alerts.UndoFor).UnixMilli())
+			ORDER BY id LIMIT $2`, now.Add(-alerts.UndoFor).UnixMilli(), forgetBatch)
 		if err != nil {
 			return err
 		}

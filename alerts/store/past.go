@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"math"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -21,10 +22,28 @@ const mostPast = 40
 // found again; a little more than the usual box.
 const tile = 0.002
 
+// OnSite returns the other applications on the site of one, the newest first.
+func (s *Store) OnSite(ctx context.Context, app *alerts.Application) ([]alerts.Application, error) {
+	past := alerts.Past{}
+	one := []alerts.Composition{{Bulletin: alerts.Bulletin{Cases: []alerts.CaseNews{{ApplicationID: app.ID, Authority: app.Authority, Details: &app.Details}}}}}
+	others, err := []alerts.Application(nil), s.addPast(ctx, s.read, one, past)
+	if found := past[app.ID]; err == nil && len(found) > 0 {
+		ids := make([]int64, len(found))
+		for i, p := range found {
+			ids[i] = p.ID
+		}
+		others, err = collect(ctx, s.read, scanApplication, `SELECT `+applicationColumns+` FROM application WHERE id IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden ORDER BY listed DESC, id DESC`, list(ids))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for other applications on the site of %s %s: %w", app.Authority, app.Reference, err)
+	}
+	return others, nil
+}
+
 // addPast adds to the cases that are about to be told what else has been applied for
 // on their sites. What past holds already is not looked up again: in a pass, many
 // people are told of the same cases.
-func (s *Store) addPast(ctx context.Context, tx *sql.Tx, compositions []alerts.Composition, past alerts.Past) error {
+func (s *Store) addPast(ctx context.Context, tx querier, compositions []alerts.Composition, past alerts.Past) error {
 	type wanted struct {
 		*alerts.CaseNews
 		property alerts.Property

@@ -54,7 +54,7 @@ func (s *Store) Personal(ctx context.Context, recipient int64) (p alerts.Persona
 }
 
 func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Personal, err error) {
-	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Reminders: []alerts.PersonalReminder{}, Outages: []alerts.PersonalOutage{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}}
+	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Reminders: []alerts.PersonalReminder{}, Outages: []alerts.PersonalOutage{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}, Places: []alerts.PersonalPlace{}}
 	var since, confirmed, ended int64
 	if err := one(s.read.QueryRowContext(ctx, `SELECT kind, address, state, language, created_at, confirmed_at, ended_at, remind, notes FROM recipient WHERE id = $1`, recipient).
 		Scan(&p.Kind, &p.Address, &p.State, &p.Language, &since, &confirmed, &ended, &p.Remind, &p.Notes)); err != nil {
@@ -241,6 +241,14 @@ func (s *Store) personalControl(ctx context.Context, recipient int64, p *alerts.
 		m.At = moment(at)
 		return m, err
 	}, `SELECT what, key, label, created_at FROM mute WHERE recipient_id = $1 ORDER BY id`, recipient); err != nil {
+		return err
+	}
+	if err := gather(ctx, s.read, &p.Places, func(rows *sql.Rows) (d alerts.PersonalPlace, err error) {
+		var at int64
+		err = rows.Scan(&d.Authority, &d.Reference, &at)
+		d.At = moment(at)
+		return d, err
+	}, `SELECT a.authority, a.reference, r.at FROM place_report r JOIN application a ON a.id = r.application_id WHERE r.recipient_id = $1 ORDER BY r.at, a.id`, recipient); err != nil {
 		return err
 	}
 	var m alerts.PersonalMove

@@ -72,6 +72,8 @@ var retention = map[string]string{
 	"endpoint":             "until its owner deletes it",
 	"endpoint_secret":      "until it runs out or the endpoint is deleted; sealed",
 	"mute":                 "until the person lifts it or is erased",
+	"place_check":          "as the application: what people found out about its place",
+	"place_report":         "until somebody has decided about the place, 90 days at most: a keyed hash, or the number of a person; until the person is erased",
 	"address_move":         "7 days after it ran out, or until the person is erased",
 	"reminder":             "until the case is decided, or the person is erased",
 	"outage":               "as long as the feed is read: when a register was away",
@@ -96,6 +98,7 @@ func (s *Store) retire(ctx context.Context, now time.Time) error {
 		args        []any
 	}{
 		{"old reports on mails", `DELETE FROM mail_report WHERE key IN (SELECT key FROM mail_report WHERE at < $1 LIMIT $2)`, []any{before(keepReports)}},
+		{"old doubts about places", `DELETE FROM place_report WHERE (application_id, client) IN (SELECT application_id, client FROM place_report WHERE at < $1 LIMIT $2)`, []any{before(keepReports)}},
 		{"old acts", `DELETE FROM act WHERE id IN (SELECT id FROM act WHERE at < $1 ORDER BY id LIMIT $2)`, []any{before(keepProofs)}},
 		{"old consents", `DELETE FROM consent WHERE id IN (SELECT c.id FROM consent c JOIN recipient r ON r.id = c.recipient_id WHERE c.at < $1 AND r.address = '' ORDER BY c.id LIMIT $2)`, []any{before(keepProofs)}},
 		{"old notices", `DELETE FROM notice WHERE key IN (SELECT key FROM notice WHERE told_at > 0 AND told_at < $1 LIMIT $2)`, []any{before(keepNotices)}},

@@ -141,16 +141,21 @@ func TestAPersonsCopyIsComplete(t *testing.T) {
 			d.Fatal(err)
 		}
 		d.exec(`INSERT INTO mail_report (key, delivery_id, recipient_id, kind, status, source, at) VALUES ('k', 1, $1, 'soft', '5.2.2', 'mail', 0)`, sub.RecipientID)
+		place := d.put("camden", "2026-11-01", alerts.Details{Reference: "26/1"})
+		d.exec(`INSERT INTO place_report (application_id, client, recipient_id, at) VALUES ($1, 'k', $2, 0)`, place, sub.RecipientID)
 		p, err := d.Personal(d.Context(), sub.RecipientID)
 		if err != nil {
 			d.Fatal(err)
+		}
+		if len(p.Places) != 1 || p.Places[0].Reference != "26/1" {
+			d.Errorf("places: %+v", p.Places)
 		}
 		if p.Address != "jo@example.org" || len(p.Areas) != 1 || p.Areas[0].Label != "Findme too" || p.Areas[0].Radius != 900 || len(p.Earlier) != 1 || p.Earlier[0].Label != "Findme Cottage" ||
 			len(p.Wishes) != 1 || len(p.Consents) != 3 || len(p.Mails) != 2 || len(p.Muted) != 1 || p.Move == nil || p.Move.To != "findme@example.org" || p.Mails[0].Text == "" || len(p.Reports) != 1 || len(p.Links) != 1 || p.Consents[0].Wording != alerts.ConsentVersion {
 			d.Errorf("%+v", p)
 		}
 		// Each table that names a recipient is answered for, or holds nothing but numbers.
-		answered := []string{"recipient", "subscription", "subscription_version", "consent", "token", "coverage_wish", "match", "due", "delivery", "mail_report", "mute", "address_move", "reminder", "outage_told"}
+		answered := []string{"recipient", "subscription", "subscription_version", "consent", "token", "coverage_wish", "match", "due", "delivery", "mail_report", "mute", "address_move", "reminder", "outage_told", "place_report"}
 		for _, table := range d.tables() {
 			rows, err := d.db.Query(`SELECT * FROM ` + table + ` WHERE 1 = 0`)
 			if err != nil {

@@ -506,6 +506,25 @@ func TestUnconfirmedSignUpsAreForgotten(t *testing.T) {
 	})
 }
 
+// More than one transaction's worth of sign-ups lapsed, all by people who stay: the
+// one who goes comes after them, and is forgotten in the same night.
+func TestManyUnconfirmedSignUpsAreForgottenInOneGo(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		d.signUp("stays@example.org", circle(camden, 500, "home"), alerts.Daily)
+		d.confirm()
+		d.exec(`INSERT INTO subscription (recipient_id, state, created_at) SELECT r.id, 'pending', $1
+			FROM recipient r, json_each('[`+strings.Repeat("0,", 249)+`0]') WHERE r.address = 'stays@example.org'`, d.now.UnixMilli())
+		d.signUp("goes@example.org", circle(camden, 500, "home"), alerts.Daily)
+		d.now = d.now.Add(alerts.ConfirmFor + time.Minute)
+		if n, err := d.ForgetUnconfirmed(d.Context(), d.now); err != nil || n != 1 {
+			d.Errorf("forgot %d people, %v; want the one who never confirmed", n, err)
+		}
+		d.want("sign-ups that wait", 0, `SELECT count(*) FROM subscription WHERE state = 'pending'`)
+		d.want("people", 1, `SELECT count(*) FROM recipient WHERE address <> ''`)
+		d.want("areas of who stays", 1, `SELECT count(*) FROM subscription WHERE state = 'active'`)
+	})
+}
+
 func TestAddAreaNeedsNoMail(t *testing.T) {
 	eachDesk(t, func(d *desk) {
 		d.signUp("jo@example.org", circle(camden, 500, "home"), alerts.Daily)

@@ -10,8 +10,10 @@ import (
 )
 
 type applicationsCommand struct {
-	Redact  applicationsRedact  `cmd:"" help:"Take down what must not be shown: from pages, search, mails and whatever a feed brings later."`
-	Restore applicationsRestore `cmd:"" help:"Lift a redaction; what was taken away comes back with the next reading of its feed."`
+	Redact   applicationsRedact   `cmd:"" help:"Take down what must not be shown: from pages, search, mails and whatever a feed brings later."`
+	Place    applicationsPlace    `cmd:"" help:"Decide about a place that people say is wrong: keep it, drop it, or say where the application is."`
+	Disputed applicationsDisputed `cmd:"" help:"List the applications whose place people say is wrong."`
+	Restore  applicationsRestore  `cmd:"" help:"Lift a redaction; what was taken away comes back with the next reading of its feed."`
 }
 
 type applicationsRedact struct {
