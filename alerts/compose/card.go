@@ -34,6 +34,7 @@ type card struct {
 	Why         string // page that says why it reached the reader
 	Reference   string
 	Authority   string
+	l           alerts.Language
 }
 
 // soonDays is from how many days before it closes a date is shown as pressing.
@@ -43,19 +44,20 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area) card {
 	d := n.Details
 	if isTakenDown(n) {
 		reference := alerts.Line(d.Reference, 60)
-		return card{Tags: tags(n), Title: "Application " + reference, Reference: reference, Authority: w.authority(n.Authority), Notes: w.notes(n, area),
+		return card{l: w.l, Tags: w.tags(n), Title: w.l.Say("Application %s", reference), Reference: reference, Authority: w.authority(n.Authority), Notes: w.notes(n, area),
 			Page: w.BaseURL + "/authorities/" + url.PathEscape(n.Authority)}
 	}
 	c := card{
-		Tags:        tags(n),
+		l:           w.l,
+		Tags:        w.tags(n),
 		Title:       alerts.Line(d.Address, 160),
 		Description: alerts.Line(d.Description, 500),
-		State:       alerts.English.StateWords(d),
+		State:       w.l.StateWords(d),
 		Council:     alerts.WebLink(d.URL),
 		Page:        w.page(alerts.Ref{Authority: n.Authority, Number: d.Reference}),
 		Reference:   alerts.Line(d.Reference, 60),
 		Authority:   w.authority(n.Authority),
-		Changes:     changes(n),
+		Changes:     w.changes(n),
 		Notes:       w.notes(n, area),
 	}
 	if slices.ContainsFunc(c.Changes, func(ch change) bool { return ch.whole }) {
@@ -63,10 +65,10 @@ func (w *writer) card(n alerts.CaseNews, area alerts.Area) card {
 	}
 	c.CouncilHost = alerts.LinkHost(c.Council)
 	if c.Title == "" {
-		c.Title = "Application " + c.Reference
+		c.Title = w.l.Say("Application %s", c.Reference)
 	}
 	if d.Kind != "" && d.Kind != alerts.KindOther {
-		c.Kind = alerts.English.KindLabel(d.Kind)
+		c.Kind = w.l.KindLabel(d.Kind)
 	}
 	if d.IsOpen() && !n.Correction {
 		w.deadline(&c, n)
@@ -79,19 +81,19 @@ func (w *writer) deadline(c *card, n alerts.CaseNews) {
 	d := n.Details
 	until := d.CommentsUntil
 	if until == "" {
-		c.Deadline = "The council has published no closing date for comments"
+		c.Deadline = w.l.Say("The council has published no closing date for comments")
 	} else if until < w.today {
-		c.Deadline = "Comments closed on " + until.Long()
+		c.Deadline = w.l.Say("Comments closed on %s", until)
 	} else {
 		c.Open, c.Soon = true, w.today.DaysUntil(until) <= soonDays
-		c.Deadline = "Comment by " + until.Long() + " (" + alerts.English.LeftWords(until, w.today) + ")"
+		c.Deadline = w.l.Say("Comment by %s (%s)", until, w.l.LeftWords(until, w.today))
 		c.Calendar = c.Page + "/deadline.ics"
 		if !strings.Contains(c.Page, "/applications/") {
 			c.Calendar = ""
 		}
 	}
-	if source := alerts.English.SourceWords(d); source != "" && until != "" {
-		c.Source = "according to " + source
+	if source := w.l.SourceWords(d); source != "" && until != "" {
+		c.Source = w.l.Say("according to %s", source)
 	}
 	if until != "" && !c.Open {
 		return
@@ -104,9 +106,9 @@ func (w *writer) deadline(c *card, n alerts.CaseNews) {
 		c.Council = "" // one link is enough
 	}
 	if c.Comment == "" {
-		c.CommentWays = "To comment, write to the planning department of " + c.Authority + " and give the reference."
+		c.CommentWays = w.l.Say("To comment, write to the planning department of %s and give the reference.", c.Authority)
 		if site := alerts.WebLink(w.authorities[n.Authority].Website); site != "" {
-			c.Comment, c.CommentWays = site, "The council gives no link for comments: look for the reference on its site."
+			c.Comment, c.CommentWays = site, w.l.Say("The council gives no link for comments: look for the reference on its site.")
 		}
 	}
 }
@@ -140,16 +142,16 @@ func (c card) links() (out []cardLink) {
 			out = append(out, cardLink{words, url, strong})
 		}
 	}
-	add("Comment on the council’s site ("+alerts.LinkHost(c.Comment)+")", c.Comment, true)
+	add(c.l.Say("Comment on the council’s site (%s)", alerts.LinkHost(c.Comment)), c.Comment, true)
 	if c.Comment != "" {
-		add("What counts in a comment", c.Commenting, false)
+		add(c.l.Say("What counts in a comment"), c.Commenting, false)
 	}
-	add("Add the date to your calendar", c.Calendar, false)
-	add("The council’s page ("+c.CouncilHost+")", c.Council, false)
+	add(c.l.Say("Add the date to your calendar"), c.Calendar, false)
+	add(c.l.Say("The council’s page (%s)", c.CouncilHost), c.Council, false)
 	if c.State != "" { // nothing is left to see of one that was taken down
-		add("History", c.Page, false)
+		add(c.l.Say("History"), c.Page, false)
 	}
-	add("Why this reached me", c.Why, false)
-	add("No more of this", c.Mute, false)
+	add(c.l.Say("Why this reached me"), c.Why, false)
+	add(c.l.Say("No more of this"), c.Mute, false)
 	return out
 }

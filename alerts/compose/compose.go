@@ -62,8 +62,33 @@ type Stage struct {
 	Inbound     alerts.Inbound // where wishes to stop can be mailed; zero for nowhere
 	Contact     string         // e-mail address of whoever runs the service; may be empty
 	Attribution []string       // the lines that licences ask for
+	Welsh       bool           // who asked for Welsh is written to in Welsh
 	Now         func() time.Time
 	Log         *slog.Logger
+
+	l alerts.Language // of the reader; see in
+}
+
+// in is the stage for a reader of a language: what it says and the addresses of the
+// pages to which it leads are in that.
+func (s *Stage) in(l alerts.Language) *Stage {
+	if !s.Welsh || l.IsEnglish() {
+		return s
+	}
+	out := *s
+	out.l = l
+	out.BaseURL += l.Path()
+	return &out
+}
+
+// in is the writer for a reader of a language.
+func (w *writer) in(l alerts.Language) *writer {
+	if stage := w.Stage.in(l); stage != w.Stage {
+		out := *w
+		out.Stage = stage
+		return &out
+	}
+	return w
 }
 
 // Result is what a pass did.

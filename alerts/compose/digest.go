@@ -29,6 +29,7 @@ type digest struct {
 	All      string // page that lists all
 	Footer   footer
 	stops    []alerts.Cadence // by the link in its header
+	l        alerts.Language
 }
 
 // A section is the news of one area.
@@ -79,6 +80,7 @@ func (w *writer) load(ctx context.Context) error {
 
 // bulletin writes the mail of a bulletin.
 func (w *writer) bulletin(b alerts.Bulletin) (alerts.Delivery, error) {
+	w = w.in(b.Recipient.Language)
 	m := alerts.Delivery{Kind: alerts.DeliveryAlert, RecipientID: b.Recipient.ID, Cadence: b.Cadence, MessageID: w.messageID()}
 	ranked := w.rank(&b)
 	var d digest
@@ -157,13 +159,13 @@ func (w *writer) digest(b *alerts.Bulletin, news []ranked, messageID string, mos
 	if len(b.Cases)+len(b.Recovered) == 0 {
 		stops = []alerts.Cadence{alerts.Reminders}
 	}
-	d := digest{Subject: w.subject(b, news), Title: w.title(b), Footer: w.footer(b, stops), stops: stops, Total: len(b.Cases) + len(b.Reminders)}
+	d := digest{l: w.l, Subject: w.subject(b, news), Title: w.title(b), Footer: w.footer(b, stops), stops: stops, Total: len(b.Cases) + len(b.Reminders)}
 	for _, o := range b.Recovered {
 		d.Lead = append(d.Lead, w.recovered(o, len(b.Cases) > 0))
 	}
 	sections := make([]section, len(b.Subscriptions))
 	for i, sub := range b.Subscriptions {
-		sections[i] = section{Title: alerts.Capital(alerts.English.AreaWords(sub.Current.Area)), area: sub.Current.Area}
+		sections[i] = section{Title: alerts.Capital(w.l.AreaWords(sub.Current.Area)), area: sub.Current.Area}
 	}
 	var order []int // of the areas
 	number, shown, brief := 0, 0, 0
@@ -195,7 +197,7 @@ func (w *writer) digest(b *alerts.Bulletin, news []ranked, messageID string, mos
 	}
 	for i, at := range order {
 		if s := &sections[at]; i < maxPictures {
-			s.Picture = s.picture(fmt.Sprintf("where%d.%s", i+1, messageID))
+			s.Picture = s.picture(w.l, fmt.Sprintf("where%d.%s", i+1, messageID))
 		}
 		d.Sections = append(d.Sections, sections[at])
 	}

@@ -28,7 +28,7 @@ type areaLink struct{ Words, Stop string }
 
 func (w *writer) footer(b *alerts.Bulletin, stops []alerts.Cadence) footer {
 	f := footer{Manage: w.manageURL(b.Recipient.ID, w.now), Attribution: w.Attribution, Contact: w.Contact, Home: w.BaseURL,
-		Stop: w.unsubscribeURL(b.Recipient.ID, stops), StopWords: stopWords(stops), Reliability: w.BaseURL + "/reliability", Commenting: w.BaseURL + "/commenting"}
+		Stop: w.unsubscribeURL(b.Recipient.ID, stops), StopWords: w.stopWords(stops), Reliability: w.BaseURL + "/reliability", Commenting: w.BaseURL + "/commenting"}
 	f.Areas = w.areaLinks(b.Subscriptions)
 	var slugs []string
 	for _, cases := range [][]alerts.CaseNews{b.Cases, b.Reminders} {
@@ -54,7 +54,7 @@ func (w *writer) footer(b *alerts.Bulletin, stops []alerts.Cadence) footer {
 
 func (w *writer) areaLinks(subs []alerts.Subscription) (links []areaLink) {
 	for _, sub := range subs {
-		links = append(links, areaLink{Words: alerts.English.AreaWords(sub.Current.Area) + ", " + alerts.English.CadenceWords(sub.Current.Cadence),
+		links = append(links, areaLink{Words: w.l.AreaWords(sub.Current.Area) + ", " + w.l.CadenceWords(sub.Current.Cadence),
 			Stop: w.BaseURL + "/stop/" + w.Keys.Sign("stop", strconv.FormatInt(sub.ID, 10))})
 	}
 	return links
@@ -67,6 +67,7 @@ func (w *writer) headers(recipient int64, stop string, stops []alerts.Cadence, l
 		{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
 		{Name: "List-Id", Value: "<" + list + ".alerts." + w.host() + ">"},
 		{Name: "Auto-Submitted", Value: "auto-generated"},
+		{Name: "Content-Language", Value: w.l.Tag()},
 	}
 }
 

@@ -22,13 +22,27 @@ type letter struct {
 	Small   []link // small print
 	Home    string
 	Contact string
+	l       alerts.Language
 }
 
 // A link is a sentence that ends in an address, or without one.
 type link struct{ Words, URL string }
 
+// letter makes the mail. What stands in it as one English sentence is said in the
+// language of the stage here; what has something filled in was said before.
 func (s *Stage) letter(kind alerts.DeliveryKind, l letter) (alerts.Delivery, error) {
-	l.Home, l.Contact = s.BaseURL, s.Contact
+	l.l, l.Home, l.Contact = s.l, s.BaseURL, s.Contact
+	for _, text := range []*string{&l.Subject, &l.Title, &l.Button} {
+		*text = s.l.Word(*text)
+	}
+	for _, texts := range [][]string{l.Lead, l.After} {
+		for i := range texts {
+			texts[i] = s.l.Word(texts[i])
+		}
+	}
+	for i := range l.Small {
+		l.Small[i].Words = s.l.Word(l.Small[i].Words)
+	}
 	if l.Title == "" {
 		l.Title = l.Subject
 	}
@@ -37,12 +51,13 @@ func (s *Stage) letter(kind alerts.DeliveryKind, l letter) (alerts.Delivery, err
 		return alerts.Delivery{}, err
 	}
 	return alerts.Delivery{Kind: kind, MessageID: s.messageID(), Subject: l.Subject, Text: l.text(), HTML: html,
-		Headers: []alerts.Header{{Name: "Auto-Submitted", Value: "auto-generated"}}}, nil
+		Headers: []alerts.Header{{Name: "Auto-Submitted", Value: "auto-generated"}, {Name: "Content-Language", Value: s.l.Tag()}}}, nil
 }
 
 // A Confirmation is what the mail says that asks whether an address is its
 // owner's.
 type Confirmation struct {
+	Language   alerts.Language // of the reader
 	Area       alerts.Area
 	Filter     alerts.Filter
 	Cadence    alerts.Cadence
@@ -57,33 +72,34 @@ type Confirmation struct {
 // Confirm writes the mail that asks for a confirmation; or, when the area is
 // followed already, the one that says so, for the page must answer both alike.
 func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
-	area := alerts.English.AreaWords(c.Area)
+	s = s.in(c.Language)
+	area := s.l.AreaWords(c.Area)
 	never := link{"Never write to this address again", c.NeverURL}
 	if c.Already {
 		return s.letter(alerts.DeliveryConfirm, letter{
-			Subject: "You follow this area already: " + alerts.Line(c.Area.Label, 40),
+			Subject: s.l.Say("You follow this area already: %s", alerts.Line(c.Area.Label, 40)),
 			Title:   "You follow this area already",
-			Lead:    []string{"Somebody, probably you, asked for planning alerts " + area + ". You get them already, so there is nothing to confirm."},
+			Lead:    []string{s.l.Say("Somebody, probably you, asked for planning alerts %s. You get them already, so there is nothing to confirm.", area)},
 			Button:  "Change or stop your alerts",
 			Link:    c.ManageURL,
 			Small:   []link{{"You did not ask? Then there is nothing to do.", ""}, never},
 		})
 	}
 	l := letter{
-		Subject: "Confirm your planning alerts: " + alerts.Line(c.Area.Label, 40),
+		Subject: s.l.Say("Confirm your planning alerts: %s", alerts.Line(c.Area.Label, 40)),
 		Title:   "Confirm your planning alerts",
 		Lead: []string{"Somebody, probably you, asked us to write to this address about planning applications:",
-			wished(c) + "."},
+			s.wished(c) + "."},
 		Button: "See and confirm",
 		Link:   c.ConfirmURL,
-		After:  []string{fmt.Sprintf("The link opens a page with a button. It works for %d days.", int(alerts.ConfirmFor/(24*time.Hour)))},
+		After:  []string{s.l.Say("The link opens a page with a button. It works for %d days.", int(alerts.ConfirmFor/(24*time.Hour)))},
 		Small:  []link{{"You did not ask? Then do nothing: you will not hear from us again, and the request is forgotten after a few days.", ""}, never},
 	}
 	for _, a := range c.Coverage {
 		if a.Covered() {
-			l.List = append(l.List, a.Name+": we read its applications")
+			l.List = append(l.List, s.l.Say("%s: we read its applications", a.Name))
 		} else {
-			l.List = append(l.List, a.Name+": we cannot read its applications yet. The page offers to tell you when we can")
+			l.List = append(l.List, s.l.Say("%s: we cannot read its applications yet. The page offers to tell you when we can", a.Name))
 		}
 	}
 	if len(l.List) > 0 {
@@ -94,11 +110,11 @@ func (s *Stage) Confirm(c Confirmation) (alerts.Delivery, error) {
 
 // wished says all that is asked for, as it is stored: the area, what is added to it
 // and taken out, the filter and the cadence.
-func wished(c Confirmation) string {
-	parts := append([]string{alerts.Capital(alerts.English.AreaWords(c.Area))}, alerts.English.AreaExtras(c.Area)...)
-	parts = append(parts, alerts.English.FilterWords(c.Filter)...)
-	parts = append(parts, alerts.Capital(alerts.English.CadenceWords(c.Cadence)))
-	if words := alerts.English.RemindWords(c.Remind); words != "" {
+func (s *Stage) wished(c Confirmation) string {
+	parts := append([]string{alerts.Capital(s.l.AreaWords(c.Area))}, s.l.AreaExtras(c.Area)...)
+	parts = append(parts, s.l.FilterWords(c.Filter)...)
+	parts = append(parts, alerts.Capital(s.l.CadenceWords(c.Cadence)))
+	if words := s.l.RemindWords(c.Remind); words != "" {
 		parts = append(parts, words)
 	}
 	return strings.Join(parts, ". ")
@@ -106,62 +122,67 @@ func wished(c Confirmation) string {
 
 // A Moving is what the mails say that ask whether alerts may go to another address.
 type Moving struct {
-	Move     alerts.Move // NewEnd: this is the mail to the new address
+	Language alerts.Language // of the reader
+	Move     alerts.Move     // NewEnd: this is the mail to the new address
 	AgreeURL string
 	NeverURL string // of the mail to the new address
 }
 
 // Move writes the mail that asks one end of a move to agree to it.
 func (s *Stage) Move(m Moving) (alerts.Delivery, error) {
+	s = s.in(m.Language)
 	days := int(alerts.MoveFor / (24 * time.Hour))
 	if m.Move.NewEnd {
 		return s.letter(alerts.DeliveryConfirm, letter{
 			Subject: "Are planning alerts to come to this address?",
-			Lead:    []string{"Somebody, probably you, wants the planning alerts that go to " + alerts.MaskAddress(m.Move.From) + " to come here instead."},
+			Lead:    []string{s.l.Say("Somebody, probably you, wants the planning alerts that go to %s to come here instead.", alerts.MaskAddress(m.Move.From))},
 			Button:  "See and agree",
 			Link:    m.AgreeURL,
-			After:   []string{fmt.Sprintf("The link opens a page with a button. The other address is asked as well; only when both have agreed do the alerts move. The link works for %d days.", days)},
+			After:   []string{s.l.Say("The link opens a page with a button. The other address is asked as well; only when both have agreed do the alerts move. The link works for %d days.", days)},
 			Small:   []link{{"You did not ask? Then do nothing: nothing will come.", ""}, {"Never write to this address again", m.NeverURL}},
 		})
 	}
 	return s.letter(alerts.DeliveryManage, letter{
 		Subject: "Are your planning alerts to go to another address?",
-		Lead:    []string{"Somebody, probably you, wants your planning alerts to go to " + m.Move.To + " instead of here."},
+		Lead:    []string{s.l.Say("Somebody, probably you, wants your planning alerts to go to %s instead of here.", m.Move.To)},
 		Button:  "See and agree",
 		Link:    m.AgreeURL,
-		After:   []string{fmt.Sprintf("The link opens a page with a button. The new address is asked as well; only when both have agreed do the alerts move. The link works for %d days.", days)},
+		After:   []string{s.l.Say("The link opens a page with a button. The new address is asked as well; only when both have agreed do the alerts move. The link works for %d days.", days)},
 		Small:   []link{{"You did not ask? Then do nothing, and your alerts stay here. Somebody has got hold of a link to your alerts: do not pass our mails on.", ""}},
 	})
 }
 
 // A Link is a requested link to one's subscriptions.
 type Link struct {
+	Language  alerts.Language // of the reader
 	ManageURL string
 	Valid     alerts.Date // the last day on which it works
 }
 
 // ManageLink writes the mail with a requested link.
 func (s *Stage) ManageLink(l Link) (alerts.Delivery, error) {
+	s = s.in(l.Language)
 	return s.letter(alerts.DeliveryManage, letter{
 		Subject: "Your link to your planning alerts",
 		Lead:    []string{"You asked for a link to your planning alerts. It opens the page where you can change, pause, stop or erase them."},
 		Button:  "Change or stop your alerts",
 		Link:    l.ManageURL,
-		After:   []string{"It works until " + l.Valid.Long() + ". Whoever has it can change your alerts, so do not pass this mail on."},
+		After:   []string{s.l.Say("It works until %s. Whoever has it can change your alerts, so do not pass this mail on.", l.Valid)},
 		Small:   []link{{"You did not ask? Then there is nothing to do; nobody but you has got this link.", ""}},
 	})
 }
 
 // coverage writes the mail that says which councils are covered now.
 func (s *Stage) coverage(to alerts.Recipient, covered []alerts.Coverage) (alerts.Delivery, error) {
+	s = s.in(to.Language)
 	names := make([]string, len(covered))
 	for i, c := range covered {
 		names[i] = c.Name
 	}
 	return s.letter(alerts.DeliveryCoverage, letter{
-		Subject: alerts.Line("Now covered: "+alerts.English.Listing(names), 120),
+		Subject: alerts.Line(s.l.Say("Now covered: %s", s.l.Listing(names)), 120),
 		Title:   "Your council is covered now",
-		Lead: []string{"You asked us to tell you when we can read the applications of " + alerts.English.Listing(names) + ". Now we can.",
+		Lead: []string{s.l.Say("You asked us to tell you when we can read the applications of %s. Now we can.", s.l.Listing(names)),
 			"There is nothing to do: your alerts include them from now on. What was published before today is on the pages of the site."},
 		Button: "Change or stop your alerts",
 		Link:   s.manageURL(to.ID, s.Now()),

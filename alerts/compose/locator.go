@@ -42,7 +42,7 @@ const leastShown = 90
 
 // picture says what the picture of a section shows; nil when none of its sites has a
 // position. It is drawn later, once it is known that the mail is not too long.
-func (s *section) picture(id string) *picture {
+func (s *section) picture(l alerts.Language, id string) *picture {
 	p := picture{ID: id, Wide: pictureWidth, High: pictureHeight, locator: locator{Area: s.area}}
 	var words []string
 	for _, told := range s.Sites {
@@ -60,7 +60,7 @@ func (s *section) picture(id string) *picture {
 	if len(p.Marks) == 0 {
 		return nil
 	}
-	p.Alt = alerts.Line("Sketch of where the sites lie, north at the top. "+strings.Join(words, " "), 600)
+	p.Alt = alerts.Line(l.Say("Sketch of where the sites lie, north at the top.")+" "+strings.Join(words, " "), 600)
 	return &p
 }
 

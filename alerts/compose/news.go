@@ -1,9 +1,7 @@
 package compose
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -31,7 +29,7 @@ var toldFields = map[alerts.EventType][]alerts.Field{
 
 // changes lists what differs from what was known before the first of the events,
 // changed numbers first.
-func changes(n alerts.CaseNews) (out []change) {
+func (w *writer) changes(n alerts.CaseNews) (out []change) {
 	if len(n.Events) == 0 {
 		return nil
 	}
@@ -44,19 +42,19 @@ func changes(n alerts.CaseNews) (out []change) {
 		if !slices.Contains(fields, c.Field) {
 			continue
 		}
-		was, is := alerts.Line(alerts.English.ValueWords(c.Field, c.Old), 500), alerts.Line(alerts.English.ValueWords(c.Field, c.New), 500)
+		was, is := alerts.Line(w.l.ValueWords(c.Field, c.Old), 500), alerts.Line(w.l.ValueWords(c.Field, c.New), 500)
 		if was == is || was == "" && c.Field != alerts.FieldCommentsFrom {
 			continue // said elsewhere, and new
 		}
 		if c.Field == alerts.FieldDescription {
-			out = append(out, descriptionChanges(was, is)...)
+			out = append(out, w.descriptionChanges(was, is)...)
 			continue
 		}
-		label := alerts.Capital(c.Label)
+		label := alerts.Capital(w.l.Word(c.Label))
 		if c.Field == alerts.FieldCommentsUntil {
-			label = "Closing date"
+			label = w.l.Say("Closing date")
 		}
-		out = append(out, change{Label: label, Words: changeWords(c, was, is)})
+		out = append(out, change{Label: label, Words: w.changeWords(c, was, is)})
 	}
 	slices.SortStableFunc(out, func(a, b change) int {
 		switch {
@@ -72,13 +70,13 @@ func changes(n alerts.CaseNews) (out []change) {
 
 // descriptionChanges shows a changed description by its changed phrases, or whole
 // when it has become another.
-func descriptionChanges(was, is string) (out []change) {
+func (w *writer) descriptionChanges(was, is string) (out []change) {
 	phrases, ok := alerts.TextChanges(was, is)
 	if !ok || is == "" {
-		return []change{{Label: "Now described as", Words: is, whole: true}, {Label: "Before", Words: was}}
+		return []change{{Label: w.l.Say("Now described as"), Words: is, whole: true}, {Label: w.l.Say("Before"), Words: was}}
 	}
 	for _, p := range phrases {
-		c := change{Label: "Description", Words: p.Words(alerts.English), Loud: p.IsNumber()}
+		c := change{Label: w.l.Say("Description"), Words: p.Words(w.l), Loud: p.IsNumber()}
 		if c.Loud {
 			c.Label = ""
 		}
@@ -88,17 +86,17 @@ func descriptionChanges(was, is string) (out []change) {
 }
 
 // changeWords says what a field is now and was before.
-func changeWords(c alerts.FieldChange, was, is string) string {
+func (w *writer) changeWords(c alerts.FieldChange, was, is string) string {
 	switch {
 	case is == "":
-		return "none now; it was " + was
+		return w.l.Say("none now; it was %s", was)
 	case was == "":
 		return is
 	}
 	old, err1 := alerts.ParseDate(c.Old)
 	day, err2 := alerts.ParseDate(c.New)
 	if err1 == nil && err2 == nil {
-		return alerts.English.DateChange(old, day)
+		return w.l.DateChange(old, day)
 	}
 	return was + " → " + is
 }
@@ -117,50 +115,50 @@ func (w *writer) notes(n alerts.CaseNews, area alerts.Area) (notes []string) {
 	last := n.Events[len(n.Events)-1]
 	switch {
 	case isTakenDown(n):
-		return []string{"We told you of this application. It has been taken down since, and we show no more of it."}
+		return []string{w.l.Say("We told you of this application. It has been taken down since, and we show no more of it.")}
 	case n.Correction && last.Type == alerts.EventRecalled:
-		return []string{"We told you of this application, but the file in which we read it was a mistake. This is how it stands without that file."}
+		return []string{w.l.Say("We told you of this application, but the file in which we read it was a mistake. This is how it stands without that file.")}
 	case n.Correction && !last.After.Site.Located():
-		return []string{"We told you of this application, but the place where it was shown was wrong. The right one is not known yet; should it be " + inArea(area) + " after all, you hear of it again. You need do nothing."}
+		return []string{w.l.Say("We told you of this application, but the place where it was shown was wrong. The right one is not known yet; should it be %s after all, you hear of it again. You need do nothing.", w.inArea(area))}
 	case n.Correction:
-		return []string{"We told you of this application, but its position was wrong or has changed: it is not " + inArea(area) + ". You need do nothing."}
+		return []string{w.l.Say("We told you of this application, but its position was wrong or has changed: it is not %s. You need do nothing.", w.inArea(area))}
 	}
 	if n.FoundAt != 0 {
-		notes = append(notes, "We should have told you of this earlier. Our nightly check found on "+alerts.DateOf(time.UnixMilli(n.FoundAt)).Long()+" that we had not, and we are sorry.")
+		notes = append(notes, w.l.Say("We should have told you of this earlier. Our nightly check found on %s that we had not, and we are sorry.", alerts.DateOf(time.UnixMilli(n.FoundAt))))
 	}
 	if n.Disputed {
-		notes = append(notes, "People say that its place on the map is wrong, and nobody has been able to settle it yet.")
+		notes = append(notes, w.l.Say("People say that its place on the map is wrong, and nobody has been able to settle it yet."))
 	}
 	for _, e := range n.Events {
 		switch {
 		case e.Late:
-			day := ""
+			shown := alerts.DateOf(time.UnixMilli(e.At))
 			if newest := e.After.Newest(); newest != "" {
-				day = ": its own date is " + newest.Long()
+				return append(notes, w.l.Say("Published late: its own date is %s, but the council’s data first showed it on %s.", newest, shown))
 			}
-			return append(notes, "Published late"+day+", but the council’s data first showed it on "+alerts.DateOf(time.UnixMilli(e.At)).Long()+".")
+			return append(notes, w.l.Say("Published late: the council’s data first showed it on %s.", shown))
 		case e.Type == alerts.EventLocated && e.After.Site.Method == alerts.MethodChecked:
-			notes = append(notes, "You hear of this late: until "+alerts.DateOf(time.UnixMilli(e.At)).Long()+" we showed it at a wrong place, going by the council’s data.")
+			notes = append(notes, w.l.Say("You hear of this late: until %s we showed it at a wrong place, going by the council’s data.", alerts.DateOf(time.UnixMilli(e.At))))
 		case e.Type == alerts.EventCorrected && e.Before != nil && e.Before.Site.Located() && !e.After.Site.Located():
-			notes = append(notes, "It is not where it was shown before. The right place is not known yet.")
+			notes = append(notes, w.l.Say("It is not where it was shown before. The right place is not known yet."))
 		case e.Type == alerts.EventLocated && e.Before != nil && e.Before.Site.Located():
-			notes = append(notes, "You hear of this late: until "+alerts.DateOf(time.UnixMilli(e.At)).Long()+" the council’s data gave another position, outside your area.")
+			notes = append(notes, w.l.Say("You hear of this late: until %s the council’s data gave another position, outside your area.", alerts.DateOf(time.UnixMilli(e.At))))
 		case e.Type == alerts.EventLocated:
-			notes = append(notes, "You hear of this late: until "+alerts.DateOf(time.UnixMilli(e.At)).Long()+" the council’s data gave no position for it.")
+			notes = append(notes, w.l.Say("You hear of this late: until %s the council’s data gave no position for it.", alerts.DateOf(time.UnixMilli(e.At))))
 		case e.Type == alerts.EventCorrected:
-			notes = append(notes, "The council has corrected what it had published.")
+			notes = append(notes, w.l.Say("The council has corrected what it had published."))
 		}
 	}
 	return notes
 }
 
 // tags say in a word or two what happened to a case, the most important first.
-func tags(n alerts.CaseNews) (out []string) {
+func (w *writer) tags(n alerts.CaseNews) (out []string) {
 	if len(n.Events) == 0 {
 		return nil
 	}
 	if n.Correction && !n.Events[len(n.Events)-1].Type.TakesBack() {
-		return []string{"Correction"}
+		return []string{w.l.Say("Correction")}
 	}
 	add := func(tag string) {
 		if !slices.Contains(out, tag) {
@@ -170,77 +168,77 @@ func tags(n alerts.CaseNews) (out []string) {
 	for _, t := range alerts.EventTypes {
 		for _, e := range n.Events {
 			if e.Type == t {
-				add(tag(e))
+				add(w.tag(e))
 			}
 		}
 	}
 	return out
 }
 
-func tag(e *alerts.Event) string {
+func (w *writer) tag(e *alerts.Event) string {
 	switch e.Type {
 	case alerts.EventReceived:
-		return "New"
+		return w.l.Say("New")
 	case alerts.EventConsultation:
 		if e.Before != nil && e.Before.CommentsUntil != "" && e.Before.CommentsUntil != e.After.CommentsUntil {
-			return "New closing date"
+			return w.l.Say("New closing date")
 		}
-		return "Open for comments"
+		return w.l.Say("Open for comments")
 	case alerts.EventAmended:
-		return "Changed"
+		return w.l.Say("Changed")
 	case alerts.EventCommittee:
 		if e.After.Committee != "" {
-			return "Committee on " + e.After.Committee.Short()
+			return w.l.Say("Committee on %s", w.l.ShortDay(e.After.Committee))
 		}
-		return "Goes to a committee"
+		return w.l.Say("Goes to a committee")
 	case alerts.EventDecided:
 		if e.After.Decision != alerts.DecisionNone {
-			return alerts.English.DecisionLabel(e.After.Decision)
+			return w.l.DecisionLabel(e.After.Decision)
 		}
-		return "Decided"
+		return w.l.Say("Decided")
 	case alerts.EventAppealed:
-		return "Appeal"
+		return w.l.Say("Appeal")
 	case alerts.EventAppealDecided:
 		if e.After.AppealDecision != alerts.AppealNone {
-			return "Appeal " + strings.ToLower(alerts.English.AppealLabel(e.After.AppealDecision))
+			return w.l.AppealWords(e.After.AppealDecision)
 		}
 	case alerts.EventLocated:
 		if e.Before != nil && e.Before.Site.Located() {
-			return "Position corrected"
+			return w.l.Say("Position corrected")
 		}
-		return "Position now known"
+		return w.l.Say("Position now known")
 	case alerts.EventRecalled:
-		return "Taken back"
+		return w.l.Say("Taken back")
 	case alerts.EventCorrected:
-		return "Corrected"
+		return w.l.Say("Corrected")
 	}
-	return alerts.English.EventLabel(e.Type)
+	return w.l.EventLabel(e.Type)
 }
 
-func nearWords(subs []alerts.Subscription) string {
+func (w *writer) nearWords(subs []alerts.Subscription) string {
 	if len(subs) != 1 {
-		return fmt.Sprintf("in your %d areas", len(subs))
+		return w.l.Say("in your %s", w.l.Plural(len(subs), "area", "areas"))
 	}
 	a := subs[0].Current.Area
 	switch {
 	case a.Label == "":
-		return "in your area"
+		return w.l.Say("in your area")
 	case a.Kind == alerts.AreaCircle:
-		return "near " + alerts.Line(a.Label, 40)
+		return w.l.Say("near %s", alerts.Line(a.Label, 40))
 	case a.Kind == alerts.AreaApplication:
-		return "that you follow, " + alerts.Line(a.Label, 40)
+		return w.l.Say("that you follow, %s", alerts.Line(a.Label, 40))
 	}
-	return "in " + alerts.Line(a.Label, 40)
+	return w.l.Say("in %s", alerts.Line(a.Label, 40))
 }
 
 func (w *writer) title(b *alerts.Bulletin) string {
 	switch {
 	case len(b.Cases) > 0:
-		return alerts.English.Plural(len(b.Cases), "application", "applications") + " " + nearWords(b.Subscriptions)
+		return w.l.Plural(len(b.Cases), "application", "applications") + " " + w.nearWords(b.Subscriptions)
 	case len(b.Reminders) > 0:
-		return alerts.English.Plural(len(b.Reminders), "case closes", "cases close") + " for comments soon " + nearWords(b.Subscriptions)
+		return w.l.Say("%s for comments soon %s", w.l.Plural(len(b.Reminders), "case closes", "cases close"), w.nearWords(b.Subscriptions))
 	}
-	return "Read again: " + w.authority(b.Recovered[0].Authority)
+	return w.l.Say("Read again: %s", w.authority(b.Recovered[0].Authority))
 }
 
 // maxSubject is how long a subject may be; the point comes first, for telephones show
@@ -251,37 +249,37 @@ const maxSubject = 120
 // one can comment.
 func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 	if len(news) == 0 {
-		return alerts.Line(w.title(b)+"; nothing new "+nearWords(b.Subscriptions), maxSubject)
+		return alerts.Line(w.l.Say("%s; nothing new %s", w.title(b), w.nearWords(b.Subscriptions)), maxSubject)
 	}
 	first := news[0]
 	end := ""
 	if day := first.weight.Closes(); day != "" {
-		end = "; comment by " + day.Short()
+		end = w.l.Say("; comment by %s", w.l.ShortDay(day))
 		if first.reminder {
-			end += " (" + alerts.English.LeftWords(day, w.today) + ")"
+			end += " (" + w.l.LeftWords(day, w.today) + ")"
 		}
 	}
 	count := len(b.Cases) + len(b.Reminders)
 	if count == 1 || len(news) == 1 {
 		n := first.cases[0]
-		tag := "Reminder"
+		tag := w.l.Say("Reminder")
 		if !first.reminder {
-			tag = tags(n)[0]
+			tag = w.tags(n)[0]
 		}
 		if count > 1 {
-			tag = fmt.Sprintf("%d %s", count, nearWords(b.Subscriptions))
+			tag = alerts.Thousands(count) + " " + w.nearWords(b.Subscriptions)
 		}
-		return fit(tag+": ", []string{gist(n, true)}, end)
+		return fit(tag+": ", []string{w.gist(n, true)}, end)
 	}
-	start := alerts.Thousands(count) + " " + nearWords(b.Subscriptions) + ": "
+	start := alerts.Thousands(count) + " " + w.nearWords(b.Subscriptions) + ": "
 	if first.reminder {
-		start = "Closing soon: "
+		start = w.l.Say("Closing soon:") + " "
 	}
 	var points []string
 	for _, r := range news[:min(len(news), 4)] {
-		point := gist(r.cases[0], len(points) == 0)
+		point := w.gist(r.cases[0], len(points) == 0)
 		if r.cases[0].Correction {
-			point += " (correction)"
+			point = w.l.Say("%s (correction)", point)
 		}
 		if !slices.Contains(points, point) {
 			points = append(points, point)
@@ -291,26 +289,26 @@ func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 }
 
 // gist is what a case is about in a subject, with its street or without.
-func gist(n alerts.CaseNews, street bool) string {
+func (w *writer) gist(n alerts.CaseNews, street bool) string {
 	if isTakenDown(n) {
-		return "application " + alerts.Line(n.Details.Reference, 30)
+		return w.l.Say("application %s", alerts.Line(n.Details.Reference, 30))
 	}
-	g := alerts.English.Gist(n.Details)
+	g := w.l.Gist(n.Details)
 	if at := alerts.StreetWords(n.Details.Address); street && at != "" {
-		g += " at " + at
-	} else if street && g == "an application" {
-		g = "application " + alerts.Line(n.Details.Reference, 30)
+		g = w.l.Say("%s at %s", g, at)
+	} else if street && g == w.l.Say("an application") {
+		g = w.l.Say("application %s", alerts.Line(n.Details.Reference, 30))
 	}
 	if n.Correction {
 		return g
 	}
 	switch alerts.EndingOf(n.Details) {
 	case alerts.EndingRefused:
-		g += " refused"
+		g = w.l.Say("%s refused", g)
 	case alerts.EndingApproved:
-		g += " approved"
+		g = w.l.Say("%s approved", g)
 	case alerts.EndingWithdrawn:
-		g += " withdrawn"
+		g = w.l.Say("%s withdrawn", g)
 	}
 	return g
 }

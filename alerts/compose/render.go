@@ -8,26 +8,50 @@ import (
 	"unicode/utf8"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/wording"
 )
 
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"join":        func(words []string) string { return strings.Join(words, " · ") },
-	"more":        more,
-	"seeAll":      seeAll,
-	"links":       card.links,
-	"cid":         func(id string) template.URL { return template.URL("cid:" + id) }, // our own, of letters that need no escaping
-	"footerWords": func() string { return footerWords },
-}).ParseFS(templateFiles, "templates/*.html"))
+// templates are those of all mails in each language.
+var templates = func() map[alerts.Language]*template.Template {
+	out := map[alerts.Language]*template.Template{}
+	for _, l := range alerts.Languages {
+		out[l.Language] = loadTemplates(l.Language)
+	}
+	return out
+}()
 
-func (d *digest) html() (string, error) { return execute("digest.html", d) }
-func (l *letter) html() (string, error) { return execute("letter.html", l) }
+func loadTemplates(l alerts.Language) *template.Template {
+	set := template.New("").Funcs(template.FuncMap{
+		"join":        func(words []string) string { return strings.Join(words, " · ") },
+		"more":        func(n int) string { return more(l, n) },
+		"seeAll":      func(n int) string { return seeAll(l, n) },
+		"links":       card.links,
+		"cid":         func(id string) template.URL { return template.URL("cid:" + id) }, // our own, of letters that need no escaping
+		"footerWords": func() string { return l.Word(footerWords) },
+		"tag":         l.Tag,
+	})
+	for _, name := range []string{"parts.html", "digest.html", "letter.html"} {
+		source, err := templateFiles.ReadFile("templates/" + name)
+		if err != nil {
+			panic(err)
+		}
+		template.Must(set.New(name).Parse(wording.Template{Catalogue: l.Catalogue()}.Source(string(source))))
+	}
+	return set
+}
 
-func execute(name string, view any) (string, error) {
+func (d *digest) html() (string, error) { return execute(d.l, "digest.html", d) }
+func (l *letter) html() (string, error) { return execute(l.l, "letter.html", l) }
+
+func execute(l alerts.Language, name string, view any) (string, error) {
+	if l.IsEnglish() {
+		l = alerts.English
+	}
 	var b strings.Builder
-	err := templates.ExecuteTemplate(&b, name, view)
+	err := templates[l].ExecuteTemplate(&b, name, view)
 	return b.String(), err
 }
 
@@ -77,7 +101,7 @@ func (d *digest) text() string {
 		p.blank()
 	}
 	if len(d.Closing) > 0 {
-		p.heading("Closing soon, and not decided yet", "-")
+		p.heading(d.l.Say("Closing soon, and not decided yet"), "-")
 		for _, s := range d.Closing {
 			s.text(&p)
 		}
@@ -88,7 +112,7 @@ func (d *digest) text() string {
 			told.text(&p)
 		}
 		if len(s.Brief) > 0 {
-			p.put("", "", "In brief:")
+			p.put("", "", d.l.Say("In brief")+":")
 			p.blank()
 		}
 		for _, c := range s.Brief {
@@ -100,15 +124,15 @@ func (d *digest) text() string {
 		}
 	}
 	if d.All != "" {
-		words := seeAll(d.Total)
+		words := seeAll(d.l, d.Total)
 		if d.Unshown > 0 {
-			words += ": " + more(d.Unshown)
+			words += ": " + more(d.l, d.Unshown)
 		}
 		p.put("", "", words+".")
 		p.put("", "", d.All)
 		p.blank()
 	}
-	d.Footer.text(&p)
+	d.Footer.text(&p, d.l)
 	return p.String()
 }
 
@@ -171,7 +195,7 @@ func (c *card) text(p *page) {
 	if c.State != "" {
 		state = c.State + ". "
 	}
-	p.put(in, in, state+"Reference "+c.Reference+", "+c.Authority)
+	p.put(in, in, state+c.l.Say("Reference %s, %s", c.Reference, c.Authority))
 	for _, l := range c.links() {
 		p.put(in, in+"  ", l.Words+": "+l.URL)
 	}
@@ -180,33 +204,35 @@ func (c *card) text(p *page) {
 func pad(n int) string { return fmt.Sprintf("%-3s", fmt.Sprintf("%d. ", n)) }
 
 // more says how many applications are not shown.
-func more(n int) string {
-	return alerts.English.Plural(n, "application", "applications") + " more than this mail has room for"
+func more(l alerts.Language, n int) string {
+	return l.Say("%s more than this mail has room for", l.Plural(n, "application", "applications"))
 }
 
 // seeAll names the page that lists everything a mail tells.
-func seeAll(n int) string { return "See all " + alerts.Thousands(n) + " on one page" }
+func seeAll(l alerts.Language, n int) string {
+	return l.Say("See all %s on one page", alerts.Thousands(n))
+}
 
-func (f *footer) text(p *page) {
+func (f *footer) text(p *page, l alerts.Language) {
 	p.WriteString(strings.Repeat("-", textWidth) + "\n")
 	for _, line := range f.Read {
 		p.put("", "", line+".")
 	}
-	p.put("", "", "How each council is read: "+f.Reliability)
-	p.put("", "", "What counts in a comment: "+f.Commenting)
+	p.put("", "", l.Say("How each council is read")+": "+f.Reliability)
+	p.put("", "", l.Say("What counts in a comment")+": "+f.Commenting)
 	p.blank()
-	p.put("", "", "You get this because you asked for planning alerts:")
+	p.put("", "", l.Say("You get this because you asked for planning alerts:"))
 	for _, a := range f.Areas {
 		p.put("* ", "  ", a.Words)
-		p.put("  ", "  ", "Stop this one: "+a.Stop)
+		p.put("  ", "  ", l.Say("Stop this one")+": "+a.Stop)
 	}
 	p.blank()
 	p.put("", "", f.StopWords+": "+f.Stop)
-	p.put("", "", "Change, pause or erase: "+f.Manage)
+	p.put("", "", l.Say("Change, pause or erase")+": "+f.Manage)
 	p.blank()
-	p.put("", "", footerWords)
+	p.put("", "", l.Word(footerWords))
 	if f.Contact != "" {
-		p.put("", "", "Questions: "+f.Contact)
+		p.put("", "", l.Say("Questions: %s", f.Contact))
 	}
 	p.blank()
 	for _, line := range f.Attribution {
@@ -248,7 +274,7 @@ func (l *letter) text() string {
 	}
 	p.put("", "", "Sitenotice: "+l.Home)
 	if l.Contact != "" {
-		p.put("", "", "Questions: "+l.Contact)
+		p.put("", "", l.l.Say("Questions: %s", l.Contact))
 	}
 	return p.String()
 }

@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -23,41 +22,39 @@ func (w *writer) readWords(slug string) string {
 		return ""
 	}
 	name := w.authority(slug)
-	words := name + " was last read " + alerts.English.When(a.LastRead, w.now)
+	words := w.l.Say("%s was last read %s", name, w.l.When(a.LastRead, w.now))
 	if w.now.Sub(time.UnixMilli(a.LastRead)) > staleAfter {
-		words = name + " has not been read completely since " + alerts.DateOf(time.UnixMilli(a.LastRead)).Long()
+		words = w.l.Say("%s has not been read completely since %s", name, alerts.DateOf(time.UnixMilli(a.LastRead)))
 	}
 	if r := w.readings[slug]; r.Checks > 0 {
-		words += "; " + checkWords(r) + fmt.Sprintf(" in the last %d days", alerts.ReadingsDays)
-		words += failedWords(r)
+		words += w.l.Say("; %s in the last %d days", w.l.Plural(r.Checks, "check", "checks"), alerts.ReadingsDays) + w.failedWords(r)
 	}
 	return words
 }
 
-func checkWords(r alerts.Readings) string { return alerts.English.Plural(r.Checks, "check", "checks") }
-
-func failedWords(r alerts.Readings) string {
+func (w *writer) failedWords(r alerts.Readings) string {
 	switch r.Failed {
 	case 0:
-		return ", none failed"
+		return w.l.Say(", none failed")
 	case r.Checks:
-		return ", all failed"
+		return w.l.Say(", all failed")
 	}
-	return ", " + alerts.Thousands(r.Failed) + " failed"
+	return w.l.Say(", %s failed", alerts.Thousands(r.Failed))
 }
 
 // recovered says that a council is read again, in the mail with what came meanwhile.
 func (w *writer) recovered(o alerts.Outage, news bool) string {
 	name := w.authority(o.Authority)
-	words := "We told you that the planning register of " + name + " could not be read. It is being read again since " + moment(o.EndedAt) + ". "
+	words := w.l.Say("We told you that the planning register of %s could not be read. It is being read again since %s.", name, w.l.Moment(o.EndedAt)) + " "
 	if news {
-		return words + "This is what came in the meantime near you."
+		return words + w.l.Say("This is what came in the meantime near you.")
 	}
-	return words + "Nothing new near you came in the meantime."
+	return words + w.l.Say("Nothing new near you came in the meantime.")
 }
 
 // outage writes the mail that says that silence means nothing for a while.
 func (w *writer) outage(to alerts.Recipient, outages []alerts.Outage, subs []alerts.Subscription) (alerts.Delivery, error) {
+	w = w.in(to.Language)
 	names := make([]string, len(outages))
 	l := letter{
 		Title: "We cannot read your council at the moment",
@@ -69,47 +66,46 @@ func (w *writer) outage(to alerts.Recipient, outages []alerts.Outage, subs []ale
 	}
 	for i, o := range outages {
 		names[i] = w.authority(o.Authority)
-		item := names[i] + ": "
+		item := w.l.Say("%s: never read completely yet", names[i])
 		if o.LastRead > 0 {
-			item += "last read completely on " + moment(o.LastRead)
-		} else {
-			item += "never read completely yet"
+			item = w.l.Say("%s: last read completely on %s", names[i], w.l.Moment(o.LastRead))
 		}
 		if site := alerts.WebLink(w.authorities[o.Authority].Website); site != "" {
-			item += ". Its own site is " + site
+			item += ". " + w.l.Say("Its own site is %s", site)
 		}
 		l.List = append(l.List, item)
 	}
-	l.Subject = alerts.Line("Not read at the moment: "+alerts.English.Listing(names), maxSubject)
+	l.Subject = alerts.Line(w.l.Say("Not read at the moment: %s", w.l.Listing(names)), maxSubject)
 	return w.stoppable(alerts.DeliveryOutage, l, to, subs, "outages")
 }
 
 // quiet writes the note after a month in which nothing was sent.
 func (w *writer) quiet(q alerts.QuietMonth) (alerts.Delivery, error) {
-	month := q.Month.In(alerts.English)
+	w = w.in(q.Recipient.Language)
+	month := q.Month.In(w.l)
 	l := letter{
-		Subject: "Nothing new " + nearWords(q.Subscriptions) + " in " + month,
-		Lead:    []string{"There was nothing for us to send you in " + month + ". We did look:"},
+		Subject: w.l.Say("Nothing new %s in %s", w.nearWords(q.Subscriptions), month),
+		Lead:    []string{w.l.Say("There was nothing for us to send you in %s. We did look:", month)},
 		After:   []string{"Your alerts go on as before."},
 	}
 	for _, c := range q.Councils {
-		item := c.Name + ": " + alerts.English.Plural(c.Checks, "check", "checks") + failedWords(c.Readings) + "; "
+		item := c.Name + ": " + w.l.Plural(c.Checks, "check", "checks") + w.failedWords(c.Readings)
 		if c.Received > 0 {
 			l.After = []string{"None of these was in your area and of a kind that you asked for. Your alerts go on as before."}
 		}
 		if c.Received == 0 {
-			item += "no new applications anywhere in it"
+			item += w.l.Say("; no new applications anywhere in it")
 		} else {
-			item += alerts.English.Plural(c.Received, "new application", "new applications") + " in all of it"
+			item += w.l.Say("; %s in all of it", w.l.Plural(c.Received, "new application", "new applications"))
 		}
 		l.List = append(l.List, item)
 	}
 	for _, sub := range q.Subscriptions {
-		l.Small = append(l.Small, link{"You follow applications " + alerts.English.AreaWords(sub.Current.Area), ""})
+		l.Small = append(l.Small, link{w.l.Say("You follow applications %s", w.l.AreaWords(sub.Current.Area)), ""})
 	}
 	stops := []alerts.Cadence{alerts.Notes}
 	stop := w.unsubscribeURL(q.Recipient.ID, stops)
-	l.Small = append(l.Small, link{"Change, pause or erase your alerts", w.manageURL(q.Recipient.ID, w.now)}, link{stopWords(stops), stop})
+	l.Small = append(l.Small, link{"Change, pause or erase your alerts", w.manageURL(q.Recipient.ID, w.now)}, link{w.stopWords(stops), stop})
 	d, err := w.letter(alerts.DeliveryQuiet, l)
 	d.RecipientID, d.Headers = q.Recipient.ID, w.headers(q.Recipient.ID, stop, stops, string(alerts.Notes))
 	return d, err
@@ -120,29 +116,25 @@ func (w *writer) stoppable(kind alerts.DeliveryKind, l letter, to alerts.Recipie
 	stops := (&alerts.Bulletin{Subscriptions: subs}).Serves()
 	stop := w.unsubscribeURL(to.ID, stops)
 	for _, a := range w.areaLinks(subs) {
-		l.Small = append(l.Small, link{"You follow applications " + a.Words + ". Stop this one", a.Stop})
+		l.Small = append(l.Small, link{w.l.Say("You follow applications %s. Stop this one", a.Words), a.Stop})
 	}
-	l.Small = append(l.Small, link{"Change, pause or erase your alerts", w.manageURL(to.ID, w.now)}, link{stopWords(stops), stop})
+	l.Small = append(l.Small, link{"Change, pause or erase your alerts", w.manageURL(to.ID, w.now)}, link{w.stopWords(stops), stop})
 	d, err := w.letter(kind, l)
 	d.RecipientID, d.Headers = to.ID, w.headers(to.ID, stop, stops, list)
 	return d, err
 }
 
 // stopWords says what the link that stops a mail stops: "Stop all daily alerts".
-func stopWords(cs []alerts.Cadence) string {
+func (w *writer) stopWords(cs []alerts.Cadence) string {
 	switch {
 	case len(cs) == 1 && cs[0] == alerts.Reminders:
-		return "Stop all reminders of closing dates"
+		return w.l.Say("Stop all reminders of closing dates")
 	case len(cs) == 1 && cs[0] == alerts.Notes:
-		return "Stop these monthly notes"
+		return w.l.Say("Stop these monthly notes")
 	}
 	names := make([]string, len(cs))
 	for i, c := range cs {
-		names[i] = string(c)
+		names[i] = w.l.Word(string(c))
 	}
-	return "Stop all " + alerts.English.Listing(names) + " alerts"
-}
-
-func moment(ms int64) string {
-	return time.UnixMilli(ms).In(alerts.London).Format("2 January 2006 at 15:04") + ", London time"
+	return w.l.Say("Stop all %s alerts", w.l.Listing(names))
 }

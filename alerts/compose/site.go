@@ -28,19 +28,19 @@ type site struct {
 // site tells of all cases at one place, to the subscription under whose area it is.
 func (w *writer) site(r ranked, sub alerts.Subscription, number int, recipient int64) site {
 	area, first := sub.Current.Area, r.cases[0].Details
-	s := site{Number: number, Title: alerts.Line(first.Address, 160), Where: where(area, first.Site), place: first.Site, elsewhere: r.cases[0].Correction}
+	s := site{Number: number, Title: alerts.Line(first.Address, 160), Where: w.where(area, first.Site), place: first.Site, elsewhere: r.cases[0].Correction}
 	if isTakenDown(r.cases[0]) {
 		s.Title, s.Where = "", ""
 	}
 	if s.Title == "" {
-		s.Title = "Application " + alerts.Line(first.Reference, 60)
+		s.Title = w.l.Say("Application %s", alerts.Line(first.Reference, 60))
 	}
 	if len(r.others) > 0 {
 		words := make([]string, len(r.others))
 		for i, a := range r.others {
-			words[i] = alerts.English.AreaWords(a)
+			words[i] = w.l.AreaWords(a)
 		}
-		s.Also = "Also " + alerts.English.Listing(words)
+		s.Also = w.l.Say("Also %s", w.l.Listing(words))
 	}
 	var past []alerts.PastCase
 	for _, n := range r.cases {
@@ -50,8 +50,8 @@ func (w *writer) site(r ranked, sub alerts.Subscription, number int, recipient i
 		}
 		c.Why = w.why(sub.ID, n)
 		if r.reminder {
-			c.Tags = []string{"Reminder"}
-			c.Notes = []string{"We told you of this before. It is not decided yet."}
+			c.Tags = []string{w.l.Say("Reminder")}
+			c.Notes = []string{w.l.Say("We told you of this before. It is not decided yet.")}
 		}
 		s.Cases = append(s.Cases, c)
 		for _, p := range n.Past {
@@ -62,7 +62,7 @@ func (w *writer) site(r ranked, sub alerts.Subscription, number int, recipient i
 			}
 		}
 	}
-	if s.Past = alerts.English.PastWords(past); s.Past != "" && first.Site.Located() {
+	if s.Past = w.l.PastWords(past); s.Past != "" && first.Site.Located() {
 		s.Around = w.around(first.Site.Point(), alerts.MinRadius)
 	}
 	return s
@@ -111,24 +111,24 @@ func nearest(subs []alerts.Subscription, n alerts.CaseNews) (at int, others []al
 func hasCentre(a alerts.Area) bool { return a.Centre != geo.Point{} }
 
 // where says where a site lies as seen from an area's centre.
-func where(a alerts.Area, s alerts.Site) string {
+func (w *writer) where(a alerts.Area, s alerts.Site) string {
 	if !s.Located() {
-		return "The council has published no position for it"
+		return w.l.Say("The council has published no position for it")
 	}
 	if !hasCentre(a) {
 		return ""
 	}
 	name := a.Label
 	if name == "" {
-		name = "the middle of your area"
+		name = w.l.Say("the middle of your area")
 	}
-	return alerts.English.SeenFrom(a.Centre, name, s)
+	return w.l.SeenFrom(a.Centre, name, s)
 }
 
-func inArea(a alerts.Area) string {
-	words := alerts.English.AreaWords(a)
+func (w *writer) inArea(a alerts.Area) string {
+	words := w.l.AreaWords(a)
 	if a.Kind == alerts.AreaCircle || a.Kind == alerts.AreaApplication {
 		return words
 	}
-	return "in " + words
+	return w.l.Say("in %s", words)
 }

@@ -93,7 +93,7 @@ func newService(ctx context.Context, cfg *Config, log *slog.Logger, table *postc
 			return nil, usage("SITENOTICE_SENDGRID_EVENTS_KEY: %v", err)
 		}
 	}
-	s.compose = &compose.Stage{Store: s.observed, Keys: s.keys, BaseURL: cfg.BaseURL, Inbound: s.inbound, Contact: cfg.Contact, Attribution: s.attribution(), Now: s.now, Log: log}
+	s.compose = &compose.Stage{Store: s.observed, Keys: s.keys, BaseURL: cfg.BaseURL, Inbound: s.inbound, Contact: cfg.Contact, Attribution: s.attribution(), Welsh: cfg.Welsh, Now: s.now, Log: log}
 	sender, err := s.sender()
 	if err != nil {
 		return nil, err
@@ -181,15 +181,15 @@ func (s *service) pages() (http.Handler, error) {
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Operator: s.cfg.Operator, Complaints: s.cfg.Complaints, Now: s.now, Log: s.log,
 		Tiles: s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit, Welsh: s.cfg.Welsh,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
-			return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Remind: m.Remind, Coverage: m.Coverage, Already: m.Already,
+			return s.compose.Confirm(compose.Confirmation{Language: m.Recipient.Language, Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Remind: m.Remind, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
 		},
 		ManageMail: func(m web.ManageMail) (alerts.Delivery, error) {
-			return s.compose.ManageLink(compose.Link{ManageURL: m.ManageURL, Valid: m.Valid})
+			return s.compose.ManageLink(compose.Link{Language: m.Recipient.Language, ManageURL: m.ManageURL, Valid: m.Valid})
 		},
 		InviteMail: func(m web.InviteMail) (alerts.Delivery, error) { return s.compose.Invitation(m.Group, m.AcceptURL) },
 		MoveMail: func(m web.MoveMail) (alerts.Delivery, error) {
-			return s.compose.Move(compose.Moving{Move: m.Move, AgreeURL: m.AgreeURL, NeverURL: m.NeverURL})
+			return s.compose.Move(compose.Moving{Language: m.Recipient.Language, Move: m.Move, AgreeURL: m.AgreeURL, NeverURL: m.NeverURL})
 		},
 		Ready: s.ready, Seen: s.counts.request,
 		SignInMail: func(m web.SignInMail) (alerts.Delivery, error) { return s.compose.SignIn(m.SignInURL) },
