@@ -13,7 +13,7 @@ import (
 // reader or through the interface for programs. Everything that it names must hold;
 // the zero Query asks for nothing in particular.
 type Query struct {
-	Area      Area   // a circle, polygons, or a ward of the Authority; anywhere when its Kind is empty
+	Area      Area   // a circle, polygons, an authority or a ward; anywhere when its Kind is empty
 	Authority string // slug; any when empty
 	Words     Search
 	Kinds     []Kind // any when empty; the Kind "" stands for those to which the council gave none

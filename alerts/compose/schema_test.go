@@ -297,7 +297,11 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 		for seed := range uint64(6) {
 			w.reset()
 			random := rand.New(rand.NewPCG(seed, 1))
-			e := w.endpoint(alerts.FormatStandard, alerts.Area{Kind: alerts.AreaAuthority, Code: "camden", Label: "camden"}, circle(home, 500, "home"))
+			wide := alerts.Area{Kind: alerts.AreaAuthority, Code: "camden", Label: "camden"}
+			if seed%2 == 1 {
+				wide = alerts.Area{Kind: alerts.AreaWard, Code: "E05000138", Label: "Kentish Town"}
+			}
+			e := w.endpoint(alerts.FormatStandard, wide, circle(home, 500, "home"))
 			// What the receiver knows: the state of each open case, by reference.
 			known := map[string]string{}
 			apply := func(reference, state string) {
@@ -318,7 +322,6 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 				i := random.IntN(12)
 				versions++
 				d := at(home)
-				d.Description = fmt.Sprint("version ", versions)
 				kind := alerts.EventAmended
 				switch {
 				case w.register.ID("camden", number(i)) == 0:
@@ -327,6 +330,7 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 					d = decided(home)
 					kind = alerts.EventDecided
 				}
+				d.Description, d.Ward = fmt.Sprint("version ", versions), "E05000138"
 				o := occurrence(number(i), d)
 				o.Type = kind
 				w.register.Happen(w, w.now, o)
@@ -340,6 +344,24 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 			for range random.IntN(30) {
 				something()
 			}
+			// The world goes on between two pages, or while they are read.
+			between, goOn, stopped := something, make(chan struct{}), make(chan struct{})
+			if seed >= 4 {
+				between = func() {}
+				go func() {
+					defer close(stopped)
+					for {
+						select {
+						case <-goOn:
+							return
+						default:
+							something()
+						}
+					}
+				}()
+			} else {
+				close(stopped)
+			}
 			asOf := int64(-1)
 			for cursor := (alerts.SnapshotCursor{}); ; {
 				cases, next, err := w.Snapshot(t.Context(), e.ID, cursor, 3)
@@ -352,7 +374,7 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 					}
 					apply(c.Reference, c.Description)
 				}
-				something() // the world goes on between two pages
+				between()
 				if asOf >= 0 && next.AsOf != asOf {
 					t.Errorf("the snapshot stands at %d, then at %d", asOf, next.AsOf)
 				}
@@ -360,6 +382,8 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 					break
 				}
 			}
+			close(goOn)
+			<-stopped
 			for range random.IntN(10) {
 				something()
 			}

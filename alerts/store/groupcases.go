@@ -83,7 +83,7 @@ func (s *Store) NewsIn(ctx context.Context, areas []alerts.GroupArea, since int6
 
 func (s *Store) newsIn(ctx context.Context, areas []alerts.GroupArea, since int64, limit int) ([]alerts.GroupCase, error) {
 	var cells []int64
-	var authorities []string
+	var authorities, wards []string
 	grounds := make([]*alerts.Ground, len(areas))
 	for i := range areas {
 		a := areas[i].Area
@@ -95,7 +95,7 @@ func (s *Store) newsIn(ctx context.Context, areas []alerts.GroupArea, since int6
 		case alerts.AreaAuthority:
 			authorities = append(authorities, a.Code)
 		case alerts.AreaWard:
-			authorities = append(authorities, areas[i].Authority)
+			wards = append(wards, a.Code)
 		default:
 			box, _, err := a.Reach()
 			if err != nil {
@@ -117,8 +117,9 @@ func (s *Store) newsIn(ctx context.Context, areas []alerts.GroupArea, since int6
 	for {
 		some, err := collect(ctx, s.read, func(rows *sql.Rows) (n news, err error) { return n, rows.Scan(&n.id, &n.application, &n.event) },
 			`SELECT e.id, e.application_id, e.type FROM event e JOIN application a ON a.id = e.application_id
-			WHERE e.id > $1 AND e.state = 'live' AND NOT a.hidden AND (a.cell IN (SELECT `+s.dialect.intValue+` FROM json_each($2)) OR a.authority IN (SELECT value FROM json_each($3)))
-			ORDER BY e.id LIMIT $4`, after, list(cells), list(authorities), newsScan)
+			WHERE e.id > $1 AND e.state = 'live' AND NOT a.hidden AND (a.cell IN (SELECT `+s.dialect.intValue+` FROM json_each($2)) OR a.authority IN (SELECT value FROM json_each($3))
+				OR a.ward IN (SELECT value FROM json_each($4)))
+			ORDER BY e.id LIMIT $5`, after, list(cells), list(authorities), list(wards), newsScan)
 		if err != nil {
 			return nil, err
 		}

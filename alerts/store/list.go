@@ -34,9 +34,9 @@ func (s *Store) List(ctx context.Context, q alerts.Query, after alerts.Cursor, l
 	case q.Area.Kind == alerts.AreaAuthority && (q.Authority == "" || q.Authority == q.Area.Code):
 		q.Authority = q.Area.Code
 		err = l.scan(ctx, after, l.ofAuthority)
-	case q.Area.Kind == alerts.AreaWard && q.Authority != "":
+	case q.Area.Kind == alerts.AreaWard:
 		if l.ground, err = alerts.NewGround(&q.Area); err == nil {
-			err = l.scan(ctx, after, l.ofAuthority)
+			err = l.scan(ctx, after, l.ofWard)
 		}
 	case q.Area.Kind != "":
 	case !q.Words.IsZero():
@@ -131,6 +131,24 @@ func (l *lister) ofAuthority(ctx context.Context, after alerts.Cursor, n int) ([
 	return collect(ctx, l.read, func(rows *sql.Rows) (c candidate, err error) { return c, rows.Scan(&c.id, &c.listed) },
 		`SELECT id, listed FROM application WHERE authority = $1 AND NOT hidden AND listed >= $2 AND listed <= $3 AND (listed, id) < ($4, $5)
 			ORDER BY listed DESC, id DESC LIMIT $6`, l.query.Authority, l.query.Since, until(l.query.Until), afterListed(after), afterID(after), n)
+}
+
+// ofWard returns the next candidates of a ward.
+func (l *lister) ofWard(ctx context.Context, after alerts.Cursor, n int) ([]candidate, error) {
+	return collect(ctx, l.read, func(rows *sql.Rows) (c candidate, err error) { return c, rows.Scan(&c.id, &c.listed) },
+		`SELECT id, listed FROM application WHERE ward = $1 AND NOT hidden AND listed >= $2 AND listed <= $3 AND (listed, id) < ($4, $5)
+			ORDER BY listed DESC, id DESC LIMIT $6`, l.query.Area.Code, l.query.Since, until(l.query.Until), afterListed(after), afterID(after), n)
+}
+
+// WardAuthorities returns the authorities of whose applications a register says that
+// they are in a ward.
+func (s *Store) WardAuthorities(ctx context.Context, code string) ([]string, error) {
+	found, err := collect(ctx, s.read, func(rows *sql.Rows) (slug string, err error) { return slug, rows.Scan(&slug) },
+		`SELECT DISTINCT authority FROM application WHERE ward = $1 AND NOT hidden ORDER BY authority`, code)
+	if err != nil {
+		return nil, fmt.Errorf("look for applications in the ward %s: %w", code, err)
+	}
+	return found, nil
 }
 
 // until is the day after which nothing is listed; no day is the end of time.

@@ -325,3 +325,64 @@ func TestTheMigrationIndexesWhatIsThere(t *testing.T) {
 		}
 	})
 }
+
+// A snapshot reads what lies near, and not everything that there is.
+func TestASnapshotIsFoundInTheIndexes(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		var all []string
+		for i := range 3_000 {
+			all = append(all, fmt.Sprintf(`('camden', 'C/%d', 1, 0, 0, '2026-01-01', '{"ward":"E05%06d"}')`, i, i%300))
+		}
+		d.exec(`INSERT INTO application (authority, reference, version, first_seen, updated_at, listed, details) VALUES ` + strings.Join(all, ","))
+		explain := "EXPLAIN QUERY PLAN "
+		if d.engine.Name == "postgres" {
+			d.exec(`ANALYZE application`)
+			explain = "EXPLAIN "
+		}
+		for index, area := range map[string]alerts.Area{"application_ward": {Kind: alerts.AreaWard, Code: "E05000007"}, "application_cell": circle(camden, 500, "home")} {
+			query, args, err := d.SnapshotIDs([]alerts.Subscription{{Current: alerts.Version{Area: area}}}, 0)
+			if err != nil {
+				d.Fatal(err)
+			}
+			rows, err := d.db.Query(explain+query, args...)
+			if err != nil {
+				d.Fatal(err)
+			}
+			plan := ""
+			for rows.Next() {
+				columns, _ := rows.Columns()
+				row := make([]any, len(columns))
+				for i := range row {
+					row[i] = new(any)
+				}
+				if err := rows.Scan(row...); err != nil {
+					d.Fatal(err)
+				}
+				plan += fmt.Sprint(*row[len(row)-1].(*any)) + "\n"
+			}
+			rows.Close()
+			if !strings.Contains(plan, index) || strings.Contains(plan, "Seq Scan on application") || strings.Contains(plan, "SCAN application\n") {
+				d.Errorf("%s:\n%s", index, plan)
+			}
+		}
+	})
+}
+
+// A ward is listed from its index, whoever plans for it.
+func TestAWardIsListed(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		d.put("camden", "2026-05-01", alerts.Details{Reference: "C/1", Ward: "E05000138"})
+		d.put("camden", "2026-05-02", alerts.Details{Reference: "C/2", Ward: "E05000139"})
+		d.put("parkauthority", "2026-05-03", alerts.Details{Reference: "P/1", Ward: "E05000138"})
+		ward := alerts.Query{Area: alerts.Area{Kind: alerts.AreaWard, Code: "E05000138"}}
+		if got := d.listed(ward, 1); !slices.Equal(got, []string{"P/1", "C/1"}) {
+			d.Errorf("%v", got)
+		}
+		if ward.Authority = "camden"; !slices.Equal(d.listed(ward, 5), []string{"C/1"}) {
+			d.Errorf("of one authority: %v", d.listed(ward, 5))
+		}
+		if got, err := d.WardAuthorities(d.Context(), "E05000138"); err != nil || !slices.Equal(got, []string{"camden", "parkauthority"}) {
+			d.Errorf("%v, %v", got, err)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/sitenotice/sitenotice/alerts"
 )
@@ -53,13 +54,12 @@ func (s *Store) snapshot(ctx context.Context, endpoint int64, cursor alerts.Snap
 			return nil, next, err
 		}
 	}
-	where, args, err := s.snapshotWhere(subs)
-	if err != nil {
-		return nil, next, err
-	}
 	for range snapshotScans {
-		ids, err := collect(ctx, s.read, scanInt, `SELECT id FROM application WHERE id > $1 AND NOT hidden AND (`+where+`) ORDER BY id LIMIT `+fmt.Sprint(snapshotScan),
-			append([]any{cursor.After}, args...)...)
+		query, args, err := s.snapshotIDs(subs, cursor.After)
+		if err != nil {
+			return nil, next, err
+		}
+		ids, err := collect(ctx, s.read, scanInt, query, args...)
 		if err != nil {
 			return nil, next, err
 		}
@@ -90,18 +90,22 @@ func (s *Store) snapshot(ctx context.Context, endpoint int64, cursor alerts.Snap
 	return cases, cursor, nil
 }
 
-// snapshotWhere narrows down the applications that can lie in the areas: by cell and
-// by authority. A ward has neither, so for it all are looked at.
-func (s *Store) snapshotWhere(subs []alerts.Subscription) (where string, args []any, err error) {
+// snapshotIDs is a statement for the next applications, by id, that can lie in the
+// areas: found by cell, by authority and by ward, each in its index.
+func (s *Store) snapshotIDs(subs []alerts.Subscription, after int64) (query string, args []any, err error) {
+	var parts []string
+	part := func(where string, value any) {
+		parts = append(parts, fmt.Sprintf(`SELECT id FROM application WHERE `+where+` AND id > $%d`, len(args)+1, len(args)+2))
+		args = append(args, value, after)
+	}
 	var cells []int64
-	var authorities []string
 	for _, sub := range subs {
 		a := sub.Current.Area
 		switch a.Kind {
 		case alerts.AreaWard:
-			return "TRUE", nil, nil
+			part(`ward = $%d`, a.Code)
 		case alerts.AreaAuthority:
-			authorities = append(authorities, a.Code)
+			part(`authority = $%d`, a.Code)
 		default:
 			box, ok, err := a.Reach()
 			if err != nil {
@@ -112,7 +116,10 @@ func (s *Store) snapshotWhere(subs []alerts.Subscription) (where string, args []
 			}
 		}
 	}
-	return `cell IN (SELECT ` + s.dialect.intValue + ` FROM json_each($2)) OR authority IN (SELECT value FROM json_each($3))`, []any{list(cells), list(authorities)}, nil
+	if len(cells) > 0 || len(parts) == 0 {
+		part(`cell IN (SELECT `+s.dialect.intValue+` FROM json_each($%d))`, list(cells))
+	}
+	return `SELECT id FROM (` + strings.Join(parts, " UNION ") + `) AS near ORDER BY id LIMIT ` + fmt.Sprint(snapshotScan), args, nil
 }
 
 // insideAny reports whether a case lies in one of the areas, and is of a sort that is
