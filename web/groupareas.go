@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,11 @@ import (
 // An areaForm is what a group wants to watch, as typed.
 type areaForm struct {
 	Place    placeForm
-	Extent   string // circle, ward, district, authority or outline
-	Council  string // slug
-	Outline  string // GeoJSON
+	Extent   string      // circle, ward, district, authority or outline
+	Council  string      // slug
+	Ward     string      // its name or code, as typed
+	Wards    []wardFound // of that name, to choose from
+	Outline  string      // GeoJSON
 	Label    string
 	Groups   []string // of kinds
 	Problems []*alerts.InvalidError
@@ -168,9 +171,16 @@ func (s *Server) readArea(ctx context.Context, form *areaForm, v url.Values) (ar
 		}
 		area.Area = alerts.Area{Kind: alerts.AreaCircle, Centre: at.Centre, Radius: place.Radius, Label: at.Label}
 	case "ward":
+		form.Ward = clip(v.Get("ward"), 60)
+		if chosen := clip(v.Get("wardcode"), 60); chosen != "" {
+			form.Ward = chosen
+		}
+		if strings.TrimSpace(form.Ward) != "" {
+			return s.wardNamed(ctx, form)
+		}
 		if !ok {
 			if place.Problem == nil {
-				return fault("postcode", "Enter a postcode in the ward")
+				return fault("ward", "Enter the name of the ward, its code, or a postcode in it")
 			}
 			form.Problems = append(form.Problems, place.Problem)
 			return area, nil
@@ -197,6 +207,46 @@ func (s *Server) readArea(ctx context.Context, form *areaForm, v url.Values) (ar
 	return area, nil
 }
 
+// wardNamed is the ward that was typed, by its name or its code. When several have
+// that name, they are in the form to choose from.
+func (s *Server) wardNamed(ctx context.Context, form *areaForm) (area alerts.GroupArea, err error) {
+	fault := func(format string, args ...any) (alerts.GroupArea, error) {
+		form.Problems = append(form.Problems, alerts.Invalid("ward", format, args...))
+		return area, nil
+	}
+	typed := strings.TrimSpace(form.Ward)
+	code := strings.ToUpper(typed)
+	if !gss.MatchString(code) {
+		found, more, err := s.findWards(ctx, typed)
+		if err != nil {
+			return area, err
+		}
+		if exact := slices.DeleteFunc(slices.Clone(found), func(w wardFound) bool { return !strings.EqualFold(w.Name, typed) }); len(exact) > 0 {
+			found, more = exact, false
+		}
+		switch {
+		case more:
+			return fault("Very many wards have “%s” in their name. Write more of it", typed)
+		case len(found) == 0:
+			return fault("We know no ward of the name “%s”. Write it as the council does, or enter its code, like E05013656", typed)
+		case len(found) > 1:
+			form.Wards = found
+			return fault("Several wards have this name. Choose one")
+		}
+		code = found[0].Code
+	}
+	ward, problem, err := s.ward(ctx, code)
+	if err != nil {
+		return area, err
+	}
+	if problem != nil {
+		form.Problems = append(form.Problems, problem)
+		return area, nil
+	}
+	area.Area = alerts.Area{Kind: alerts.AreaWard, Code: ward.Code, Centre: ward.Centre, Label: ward.Name}
+	return area, nil
+}
+
 // wardOf is the ward in which a place lies, as an area.
 func (s *Server) wardOf(ctx context.Context, form *areaForm, at geo.Point) (area alerts.GroupArea, err error) {
 	fault := func(problem string) (alerts.GroupArea, error) {
@@ -215,11 +265,7 @@ func (s *Server) wardOf(ctx context.Context, form *areaForm, at geo.Point) (area
 	if area.Area.Label == "" {
 		area.Area.Label = "ward " + place.Ward
 	}
-	known, err := s.Store.Coverage(ctx, nil, []string{place.District})
-	if err == nil && len(known) > 0 {
-		area.Authority = known[0].Slug
-	}
-	return area, err
+	return area, nil
 }
 
 // readOutline makes an area of what somebody drew, typed or pasted.

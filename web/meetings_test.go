@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/geo"
 )
 
 func TestAGroupSortsItsCases(t *testing.T) {
@@ -158,5 +159,41 @@ func TestAWardIsWatched(t *testing.T) {
 		if strings.Contains(r.Body, "12 Lamplighter Street") {
 			t.Error("a case of another ward is listed")
 		}
+	})
+}
+
+// A ward is chosen by its name, its code or a postcode in it: from imported
+// boundaries, the table of postcodes, or what a register says of its applications.
+func TestAWardIsChosenByItsNameOrCode(t *testing.T) {
+	eachSite(t, func(s *site) {
+		shape, err := geo.DecodeGeoJSON([]byte(outline))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for code, name := range map[string]string{"E05000001": "Kentish Town North", "E05000002": "Kentish Town South", "E05000003": "Holborn"} {
+			if err := s.store.PutBoundaries(t.Context(), []alerts.Boundary{{Kind: alerts.BoundaryWard, Code: code, Name: name, Area: shape, Source: "test"}}, s.now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.exec(`UPDATE application SET details = replace(details, '"reference"', '"ward":"E05000099","reference"') WHERE reference = '2026/0002/P'`)
+		_, token := s.program("gwen")
+		add := func(values ...string) reply {
+			return s.post("/groups/1/areas", append([]string{"extent", "ward"}, values...)...)
+		}
+		s.expect(add(), http.StatusUnprocessableEntity, "Enter")
+		s.expect(add("ward", "Atlantis"), http.StatusUnprocessableEntity, "We know no ward of the name “Atlantis”")
+		s.expect(add("ward", "E05999999"), http.StatusUnprocessableEntity, "We do not know this ward")
+		s.expect(add("ward", "kentish"), http.StatusUnprocessableEntity, "Several wards have this name", `value="E05000001"`, "Kentish Town South")
+		s.expect(add("ward", "kentish", "wardcode", "E05000002"), http.StatusSeeOther)
+		s.expect(add("ward", "holborn"), http.StatusSeeOther)
+		s.expect(add("ward", "e05000099"), http.StatusSeeOther) // a register has it
+		s.expect(add("postcode", "NW1 8NH"), http.StatusSeeOther)
+		s.expect(s.get("/groups/1/areas"), http.StatusOK, "Kentish Town South", "Holborn", "Ward E05000099")
+		s.expect(s.get("/groups/1/cases?show=all"), http.StatusOK, "Coalwharf Yard")
+
+		s.expect(s.call("GET", "/wards?q=kentish", "", ""), http.StatusOK, `"ward":"E05000001"`, `"ward":"E05000002"`)
+		s.expect(s.call("GET", "/wards", "", ""), http.StatusBadRequest, `"parameter":"q"`)
+		s.expect(s.call("POST", "/areas", token, `{"area":{"type":"ward","ward":"E05000001"}}`), http.StatusCreated, "Kentish Town North")
+		s.expect(s.call("POST", "/areas", token, `{"area":{"type":"ward","ward":"E05999999"}}`), http.StatusUnprocessableEntity, "#/area/ward", "We know no ward")
 	})
 }

@@ -30,6 +30,7 @@ type Store interface {
 	Near(ctx context.Context, centre geo.Point, radius float64, after alerts.Cursor, limit int) ([]alerts.Application, alerts.Cursor, error)
 	Density(ctx context.Context, centre geo.Point, radius float64, others []float64, since alerts.Date) (int, []alerts.Within, error)
 	CasesIn(ctx context.Context, area alerts.Area, authorities []string, since alerts.Date, limit int) ([]alerts.CaseHistory, bool, error)
+	WardAuthorities(ctx context.Context, code string) ([]string, error)
 	FindBoundaries(ctx context.Context, kind alerts.BoundaryKind, text string, limit int) ([]alerts.Boundary, error)
 	Boundary(ctx context.Context, kind alerts.BoundaryKind, code string) (alerts.Boundary, error)
 	AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error)

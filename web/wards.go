@@ -125,10 +125,14 @@ func (s *Server) ward(ctx context.Context, code string) (w wardFound, problem *a
 		return w, nil, err
 	}
 	placed := s.Postcodes != nil && s.Postcodes.HasWard(code)
-	if !drawn && !placed {
-		return w, alerts.Invalid("ward", "We do not know this ward, neither by its outline nor by its postcodes. Choose one from the list, or a distance instead"), nil
+	read, err := s.Store.WardAuthorities(ctx, code)
+	if err != nil {
+		return w, nil, err
 	}
-	w = wardFound{Code: code, Name: b.Name, district: s.districtOfWard(code)}
+	if !drawn && !placed && len(read) == 0 {
+		return w, alerts.Invalid("ward", "We do not know this ward, neither by its outline nor by its postcodes nor from a council’s register. Choose one from the list, or a distance instead"), nil
+	}
+	w = wardFound{Code: code, Name: cmp.Or(b.Name, languageIn(ctx).Say("Ward %s", code)), district: s.districtOfWard(code)}
 	if placed {
 		w.Name = cmp.Or(b.Name, s.Postcodes.WardName(code), languageIn(ctx).Say("Ward %s", code))
 		w.Council = s.Postcodes.DistrictName(w.district)

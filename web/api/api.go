@@ -37,6 +37,10 @@ type Store interface {
 
 	GroupAreas(ctx context.Context, group int64) ([]alerts.GroupArea, error)
 	AddGroupArea(ctx context.Context, a alerts.GroupArea, now time.Time) (alerts.GroupArea, error)
+	Boundary(ctx context.Context, kind alerts.BoundaryKind, code string) (alerts.Boundary, error)
+	FindBoundaries(ctx context.Context, kind alerts.BoundaryKind, text string, limit int) ([]alerts.Boundary, error)
+	WardAuthorities(ctx context.Context, code string) ([]string, error)
+
 	RemoveGroupArea(ctx context.Context, group, id int64, now time.Time) error
 	EndpointStore
 }

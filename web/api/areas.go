@@ -105,11 +105,14 @@ func (a *API) readArea(r *http.Request, in *areaJSON, pointer string) (area aler
 		}
 		area.Code, area.Label = authority, name
 		if in.Type == alerts.AreaWard {
-			if area.Code = in.Ward; area.Code == "" || authority == "" {
-				return area, "", badMember(pointer+"/ward", "A ward needs its code (ward) and the authority in which it is (authority).")
+			if area.Code = in.Ward; area.Code == "" {
+				return area, "", badMember(pointer+"/ward", "A ward needs its code, like E05013656. /api/v1/wards?q=NAME finds it.")
 			}
-			if area.Label = "ward " + in.Ward; a.Postcodes != nil && a.Postcodes.WardName(in.Ward) != "" {
-				area.Label = a.Postcodes.WardName(in.Ward)
+			if area.Label, err = a.wardName(r.Context(), in.Ward); errors.Is(err, alerts.ErrNotFound) {
+				return area, "", badMember(pointer+"/ward", "We know no ward of the code %s. /api/v1/wards?q=NAME finds those that we know.", alerts.Line(in.Ward, 60))
+			}
+			if err != nil {
+				return area, "", err
 			}
 		} else {
 			authority = ""

@@ -12,6 +12,8 @@ import (
 type Postcodes interface {
 	Lookup(c postcode.Code) (postcode.Place, error)
 	WardName(code string) string
+	HasWard(code string) bool
+	WardsOf(district string) []postcode.Ward
 }
 
 type authorityJSON struct {

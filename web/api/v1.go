@@ -80,6 +80,7 @@ func (a *API) routes(r *mux.Router) {
 	public("/authorities/{authority}", a.authority)
 	public("/freshness", a.freshness)
 	public("/postcodes/{postcode}", a.postcode)
+	public("/wards", a.wards)
 
 	read("/areas", a.areas)
 	write(post, "/areas", a.addArea)
