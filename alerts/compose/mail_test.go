@@ -227,6 +227,25 @@ func TestMailsReadAsTheyShould(t *testing.T) {
 	}
 }
 
+func TestASubjectSaysOnceHowACaseHasEnded(t *testing.T) {
+	w := testWriter(t)
+	for decision, want := range map[alerts.Decision]string{
+		alerts.DecisionRefused:            "Refused: rear extension at 12 Lamplighter Street",
+		alerts.DecisionApprovedConditions: "Approved with conditions: rear extension at 12 Lamplighter Street",
+	} {
+		b := sampleBulletin()
+		b.Cases, b.Subscriptions = b.Cases[:1], b.Subscriptions[:1]
+		n := &b.Cases[0]
+		was, is := *n.Details, *n.Details
+		is.Status, is.Decision, is.Decided = alerts.StatusDecided, decision, alerts.DateOf(now)
+		n.Details, n.Events = &is, []*alerts.Event{{Type: alerts.EventDecided, ApplicationID: n.ApplicationID, Before: &was, After: is, At: now.UnixMilli()}}
+		d, err := w.bulletin(b)
+		if err != nil || d.Subject != want {
+			t.Errorf("the subject is %q, want %q (%v)", d.Subject, want, err)
+		}
+	}
+}
+
 func TestAlertsCarryTheHeadersThatStopThem(t *testing.T) {
 	w := testWriter(t)
 	b := sampleBulletin()

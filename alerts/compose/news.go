@@ -262,14 +262,17 @@ func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 	count := len(b.Cases) + len(b.Reminders)
 	if count == 1 || len(news) == 1 {
 		n := first.cases[0]
-		tag := w.l.Say("Reminder")
-		if !first.reminder {
-			tag = w.tags(n)[0]
+		what, start := w.gist(n, true), w.l.Say("Reminder")
+		switch {
+		case count > 1:
+			start = alerts.Thousands(count) + " " + w.nearWords(b.Subscriptions)
+		case !first.reminder:
+			start = w.tags(n)[0]
+			if w.saysEnding(n, start) {
+				what = w.about(n, true)
+			}
 		}
-		if count > 1 {
-			tag = alerts.Thousands(count) + " " + w.nearWords(b.Subscriptions)
-		}
-		return fit(tag+": ", []string{w.gist(n, true)}, end)
+		return fit(start+": ", []string{what}, end)
 	}
 	start := alerts.Thousands(count) + " " + w.nearWords(b.Subscriptions) + ": "
 	if first.reminder {
@@ -288,18 +291,18 @@ func (w *writer) subject(b *alerts.Bulletin, news []ranked) string {
 	return fit(start, points, end)
 }
 
-// gist is what a case is about in a subject, with its street or without.
+// saysEnding reports whether a tag says how the case has ended.
+func (w *writer) saysEnding(n alerts.CaseNews, said string) bool {
+	return slices.ContainsFunc(n.Events, func(e *alerts.Event) bool {
+		return (e.Type == alerts.EventDecided || e.Type == alerts.EventWithdrawn) && w.tag(e) == said
+	})
+}
+
+// gist is what a case is about in a subject, with its street or without, and how it
+// has ended.
 func (w *writer) gist(n alerts.CaseNews, street bool) string {
-	if isTakenDown(n) {
-		return w.l.Say("application %s", alerts.Line(n.Details.Reference, 30))
-	}
-	g := w.l.Gist(n.Details)
-	if at := alerts.StreetWords(n.Details.Address); street && at != "" {
-		g = w.l.Say("%s at %s", g, at)
-	} else if street && g == w.l.Say("an application") {
-		g = w.l.Say("application %s", alerts.Line(n.Details.Reference, 30))
-	}
-	if n.Correction {
+	g := w.about(n, street)
+	if isTakenDown(n) || n.Correction {
 		return g
 	}
 	switch alerts.EndingOf(n.Details) {
@@ -309,6 +312,20 @@ func (w *writer) gist(n alerts.CaseNews, street bool) string {
 		g = w.l.Say("%s approved", g)
 	case alerts.EndingWithdrawn:
 		g = w.l.Say("%s withdrawn", g)
+	}
+	return g
+}
+
+// about is what a case is about in a subject, with its street or without.
+func (w *writer) about(n alerts.CaseNews, street bool) string {
+	if isTakenDown(n) {
+		return w.l.Say("application %s", alerts.Line(n.Details.Reference, 30))
+	}
+	g := w.l.Gist(n.Details)
+	if at := alerts.StreetWords(n.Details.Address); street && at != "" {
+		g = w.l.Say("%s at %s", g, at)
+	} else if street && g == w.l.Say("an application") {
+		g = w.l.Say("application %s", alerts.Line(n.Details.Reference, 30))
 	}
 	return g
 }
