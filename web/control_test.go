@@ -272,3 +272,34 @@ func TestAConfirmLinkOpenedFiveTimesActivatesOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestALinkThatRunsOutLosesNothingThatWasTyped(t *testing.T) {
+	eachSite(t, func(s *site) {
+		recipient := s.subscribed("jo@example.org")
+		link := func(day string) string {
+			return "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:%s", recipient, day))
+		}
+		old, fresh := link("2026-11-22"), s.url+link("2026-12-24")
+		typed := []string{"postcode", "N1C 4AG", "radius", "1000", "frequency", "weekly", "kinds", "trees", "kinds", "use", "label", `Gran's "house"`}
+		r := s.post(old+"/areas", typed...)
+		s.expect(r, http.StatusGone, "This link has expired", "What you typed is still on this page", `name="kinds" value="use"`, `name="again-below" value="areas"`)
+		again := append(append([]string{}, typed...), "again-below", "areas", "again-link")
+		s.expect(s.post("/links/again", append(again, "no link")...), http.StatusUnprocessableEntity, "Put in the whole link", `name="radius" value="1000"`, `aria-describedby="again-link-hint again-link-error"`)
+		s.expect(s.post("/links/again", append(again, s.url+old)...), http.StatusUnprocessableEntity, "This link has run out, too", `name="label"`)
+		s.expect(s.post("/links/again", append(append([]string{}, again...), fresh, "do", "preview")...), http.StatusOK, "What this would have sent", "N1C 4AG")
+		if n := s.count(`SELECT count(*) FROM subscription`); n != 1 {
+			t.Fatalf("%d areas before anything was saved", n)
+		}
+		s.expect(s.post("/links/again", append(again, " Manage: "+fresh+" ")...), http.StatusSeeOther)
+		var label string
+		if err := s.db.QueryRow(`SELECT label FROM subscription_version ORDER BY id DESC LIMIT 1`).Scan(&label); err != nil || label != `Gran's "house"` {
+			t.Errorf("stored as %q (%v)", label, err)
+		}
+		for below, values := range map[string][]string{"areas/1": {"radius", "800", "frequency", "daily"}, "areas/1/pause": {"until", "2026-12-24"}, "address": {"email", "new@example.org"}, "preferences": {"remind", "5"}} {
+			s.expect(s.post(old+"/"+below, values...), http.StatusGone, "What you typed is still on this page", `value="`+below+`"`)
+			s.expect(s.post("/links/again", append(values, "again-below", below, "again-link", fresh)...), http.StatusSeeOther)
+		}
+		s.expect(s.post("/links/again", "again-below", "erase", "sure", "yes", "again-link", fresh), http.StatusNotFound)
+		s.expect(s.post(old+"/erase", "sure", "yes"), http.StatusGone)
+	})
+}

@@ -27,7 +27,7 @@ const maxDrawn = 1 << 20
 
 // mayDraw reports whether a request may bring outlines.
 func mayDraw(r *http.Request) bool {
-	return r.URL.Path == "/subscriptions" || strings.HasPrefix(r.URL.Path, "/manage/") || strings.HasPrefix(r.URL.Path, "/groups/")
+	return r.URL.Path == "/subscriptions" || r.URL.Path == "/links/again" || strings.HasPrefix(r.URL.Path, "/manage/") || strings.HasPrefix(r.URL.Path, "/groups/")
 }
 
 // maxTime is how long a page may take before it is given up.

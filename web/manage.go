@@ -19,6 +19,7 @@ type linksPage struct {
 	Email   string
 	Problem string
 	Mailbox bool
+	Kept    *keptForm // what was typed when the link ran out; nil for nothing
 }
 
 // showLinks offers to mail a link to one's alerts.
