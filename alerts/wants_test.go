@@ -124,7 +124,7 @@ func TestCircle(t *testing.T) {
 	}
 }
 
-func TestPolygonAndCarveOut(t *testing.T) {
+func TestAskedForAreasThatFit(t *testing.T) {
 	area := alerts.Area{Kind: alerts.AreaPolygon, Shape: box(t, [4]float64{-.2, 51.5, -.1, 51.6}), Label: "our ward"}
 	holed := alerts.Area{Kind: alerts.AreaPolygon, Shape: box(t, [4]float64{-.2, 51.5, -.1, 51.6}, [4]float64{-.16, 51.54, -.14, 51.56})}
 	carved := area
@@ -272,7 +272,7 @@ func TestVersionAnswersForItsTimeOnly(t *testing.T) {
 	}
 }
 
-func TestFilter(t *testing.T) {
+func TestAskedForLessNoiseByTypeSizeAndWord(t *testing.T) {
 	tree := alerts.Details{Kind: alerts.KindTreesTPO, Description: "Fell 2 trees (T1, T2)", Address: "St. John's House, 5 Oak Street"}
 	open := alerts.Details{Kind: alerts.KindFull, Scale: "major", Status: alerts.StatusConsultation, Committee: "2026-06-01"}
 	decided := alerts.Details{Kind: alerts.KindFull, Decision: alerts.DecisionRefused}

@@ -20,7 +20,7 @@ import (
 
 const lamplighter = "/applications/camden/2026%2F0001%2FP"
 
-func TestAnApplicationIsFollowedFromItsPage(t *testing.T) {
+func TestAskedForFollowingOneApplication(t *testing.T) {
 	eachSite(t, func(s *site) {
 		s.expect(s.get(lamplighter), http.StatusOK, "Follow this application", "5 December 2026", "Last day to comment", "to come", lamplighter+"/deadline.ics")
 		wrong := s.post(lamplighter+"/follow", "email", "jo@")
@@ -161,6 +161,28 @@ func TestAClosingDateGoesIntoTheCalendar(t *testing.T) {
 			t.Errorf("another spelling leads to %q", l)
 		}
 		s.expect(s.get(lamplighter+"/feature.geojson"), http.StatusOK, `"type":"Feature"`, `"reference":"2026/0001/P"`)
+	})
+}
+
+func TestAskedForWhetherICanCommentAndByWhen(t *testing.T) {
+	eachSite(t, func(s *site) {
+		s.expect(s.get(lamplighter), http.StatusOK, "Comment by 5 December 2026 (12 days left), according to the council's register", "Comment on it there", "What counts in a comment", "Put the closing date in your calendar")
+		s.expect(s.get("/near?postcode=NW1+8NH&radius=500"), http.StatusOK, "Comment by 5 December 2026 (12 days left)", "The council has published no closing date for comments")
+		s.expect(s.get("/commenting"), http.StatusOK, "comment")
+		undated := s.get("/applications/camden/2026%2F0002%2FP")
+		s.expect(undated, http.StatusOK, "The council has published no closing date for comments")
+		decided := s.get("/applications/camden/2026%2F0003%2FL")
+		for _, words := range []string{"Comment by", "Comment on it there", "closing date in your calendar"} {
+			if strings.Contains(undated.Body, "days left") || strings.Contains(decided.Body, words) {
+				t.Errorf("a date of our own making, or one for what is decided: %q", words)
+			}
+		}
+		s.advance(13 * 24 * time.Hour)
+		closed := s.get(lamplighter)
+		s.expect(closed, http.StatusOK, "Comments closed on 5 December 2026")
+		if strings.Contains(closed.Body, "Put the closing date in your calendar") {
+			t.Error("a date that has passed is offered for the calendar")
+		}
 	})
 }
 

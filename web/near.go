@@ -89,7 +89,7 @@ func (s *Server) near(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := areaPage{listing: list, Form: form, Spot: at,
-		SignUp: wishForm{Area: alerts.AreaCircle, Place: form, At: at, Found: true, Radius: form.Radius, Cadence: s.proposed()}}
+		SignUp: wishForm{Area: alerts.AreaCircle, Place: form, At: at, Found: true, Radius: form.Radius, Cadence: s.proposed(), Remind: alerts.DefaultRemind}}
 	if page.SignUp.Distances, err = s.around(ctx, at.Centre, form.Radius); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/sitenotice/sitenotice/geo"
 )
 
-func TestOneMailPerPersonShowsEachCaseOnceUnderTheNearestArea(t *testing.T) {
+func TestAskedForOneTidyMail(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		atHome := w.subscribe("pat", circle(home, 500, "NW1 8NH"), alerts.Immediate)
 		w.subscribe("pat", circle(office, 500, "the office"), alerts.Immediate)
@@ -71,7 +71,7 @@ func TestDigestsComeAtSevenAndNothingIsToldTwice(t *testing.T) {
 
 // What is muted is not told, in whatever area, from the next mail on; what was owed
 // meanwhile stays untold when the mute is undone.
-func TestWhatIsMutedIsNotTold(t *testing.T) {
+func TestAskedForHearingNoMoreOfOneThing(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.exec("DELETE FROM mute")
 		sub := w.subscribe("dora", circle(home, 500, "NW1 8NH"), alerts.Daily)

@@ -104,7 +104,7 @@ func TestThreePeopleCannotSilenceAnApplicationForLong(t *testing.T) {
 	})
 }
 
-func TestAPlaceThatIsDroppedIsCorrectedOnceForWhoWasTold(t *testing.T) {
+func TestAskedForTheRightPlaceOnTheMap(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		told := w.subscribe("ida", circle(home, 500, "NW1 8NH"), alerts.Immediate)
 		w.happen(alerts.EventReceived, "1", at(home))

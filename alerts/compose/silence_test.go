@@ -229,7 +229,7 @@ func (w *world) readAgain() {
 	w.stale()
 }
 
-func TestAStaleRegisterIsToldOnceAndItsReturnWithTheCatchUp(t *testing.T) {
+func TestAskedForBeingToldWhenDataStopped(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) { // Monday 4 May, 10:00
 		w.register.Happen(t, w.now, storetest.Occurrence{Authority: "camden", Reference: "old", Type: alerts.EventReceived, Details: at(home)})
 		w.match()
@@ -302,7 +302,7 @@ func (w *world) checked(days int, verdict string) {
 	}
 }
 
-func TestAMonthWithoutNewsIsToldOnceToWhomItConcerns(t *testing.T) {
+func TestAskedForProofThatSilenceMeansNothingHappened(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.now = mustTime(t, "2026-03-20 10:00").UTC()
 		w.register.Happen(t, w.now, storetest.Occurrence{Authority: "camden", Reference: "old", Type: alerts.EventReceived, Details: at(home)})

@@ -493,7 +493,7 @@ func TestAMailAboutAHiddenCaseIsWrittenAnew(t *testing.T) {
 	})
 }
 
-func TestAConfirmationOvertakesTheQueue(t *testing.T) {
+func TestAskedForMailThatArrives(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *world) {
 		w.many(300)
 		var once sync.Once

@@ -200,7 +200,7 @@ func TestRepeatedRowsAreOne(t *testing.T) {
 
 // What is over for long is no news when it is first seen; what is still open is, and
 // says that it comes late.
-func TestTheAgeHorizonSilencesOnlyWhatIsOver(t *testing.T) {
+func TestAskedForNoAncientApplications(t *testing.T) {
 	eachWorld(t, village, func(t *testing.T, w *world) {
 		w.read("village", csv(row("0")))
 		_, last := w.events(0)

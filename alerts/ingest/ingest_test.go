@@ -231,7 +231,7 @@ func swollen() []string {
 	return rows
 }
 
-func TestASwollenAnswerIsHeldUntilSomebodyHasLooked(t *testing.T) {
+func TestAskedForNoFloods(t *testing.T) {
 	eachWorld(t, village, func(t *testing.T, w *world) {
 		w.read("village", csv(row("0")))
 		last := int64(1)

@@ -73,3 +73,51 @@ func parses(args []string) error {
 	_, err = parser.Parse(args)
 	return err
 }
+
+// Each of the ten things that people ask for most has a test that bears its name.
+func TestWhatPeopleAskForHasTests(t *testing.T) {
+	root := filepath.Join("..", "..")
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "asked-for.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func (TestAskedFor\w+)\(`)
+	if err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "node_modules":
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+			tests[m[1]] = true
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| \d+ \|.*$`).FindAllString(string(doc), -1)
+	if len(rows) != 10 {
+		t.Errorf("%d wishes, want ten", len(rows))
+	}
+	named := regexp.MustCompile("`(TestAskedFor\\w+)`")
+	for _, row := range rows {
+		found := named.FindAllStringSubmatch(row, -1)
+		if len(found) == 0 {
+			t.Errorf("no test: %s", row)
+		}
+		for _, m := range found {
+			if !tests[m[1]] {
+				t.Errorf("there is no test %s", m[1])
+			}
+			delete(tests, m[1])
+		}
+	}
+	for name := range tests {
+		t.Errorf("%s is not in docs/asked-for.md", name)
+	}
+}

@@ -51,7 +51,7 @@ var mutants = []mutant{
 	}, "./alerts/compose", "TestGivingUpOwesAgainAndWaitsADay"},
 	{4, "a mail is stored without its matches", "alerts/store/compose.go", [][2]string{
 		{"return setMatches(ctx, tx, `delivery_id = $1`, id, version, seqs)", "return nil"},
-	}, "./alerts/compose", "TestOneMailPerPersonShowsEachCaseOnceUnderTheNearestArea|TestDigestsComeAtSevenAndNothingIsToldTwice"},
+	}, "./alerts/compose", "TestAskedForOneTidyMail|TestDigestsComeAtSevenAndNothingIsToldTwice"},
 	{5, "a repeated pass skips the first event of its range", "alerts/store/match.go", [][2]string{
 		{"		c.No++\n", "		if c.No++; leaseUntil > 0 {\n			c.From++\n		}\n"},
 	}, "./alerts/match", "TestKilledPassRepeatsExactlyItsRange|TestLedgerEqualsOracleUnderAnyInterleaving"},
@@ -72,16 +72,16 @@ var mutants = []mutant{
 	}, "./alerts/ingest", "TestTheFirstImportTellsNobodyAndTheSameFileTwiceIsNoNews"},
 	{7, "a held run tells at once", "alerts/store/apply.go", [][2]string{
 		{"Held: r.Verdict == alerts.VerdictHeld, Today", "Held: false, Today"},
-	}, "./alerts/ingest", "TestASwollenAnswerIsHeldUntilSomebodyHasLooked"},
+	}, "./alerts/ingest", "TestAskedForNoFloods"},
 	{7, "what comes after a held event overtakes it", "alerts/store/apply.go", [][2]string{
 		{"telling.Held = telling.Held || a.held", "telling.Held = telling.Held || false"},
-	}, "./alerts/ingest", "TestASwollenAnswerIsHeldUntilSomebodyHasLooked|TestADiscardedHoldTellsNobodyEver"},
+	}, "./alerts/ingest", "TestAskedForNoFloods|TestADiscardedHoldTellsNobodyEver"},
 	{8, "an answer without a single application is a good one", "alerts/feed.go", [][2]string{
 		{"case good == 0 && !run.Incremental:", "case good < 0 && !run.Incremental:"},
 	}, "./alerts/ingest", "TestBrokenAnswersHarmNothing"},
 	{8, "a swollen answer is a good one", "alerts/feed.go", [][2]string{
 		{"!run.Silent && c.Newsworthy > limit {", "!run.Silent && c.Newsworthy > 1000*limit {"},
-	}, "./alerts/ingest", "TestASwollenAnswerIsHeldUntilSomebodyHasLooked"},
+	}, "./alerts/ingest", "TestAskedForNoFloods"},
 	{8, "a shrunken answer is a complete one", "alerts/feed.go", [][2]string{
 		{"*10 < h.Rows*8", "*10 < h.Rows*0"},
 	}, "./alerts/ingest", "TestAbsenceIsNotAWithdrawal"},
