@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,6 +40,9 @@ func GroupScope(id int64) Scope { return Scope("group:" + strconv.FormatInt(id, 
 // FeedScope is one council's feed.
 func FeedScope(slug string) Scope { return Scope("feed:" + slug) }
 
+// Feed returns the slug of the feed that the scope is; ok is false for others.
+func (s Scope) Feed() (slug string, ok bool) { return strings.CutPrefix(string(s), "feed:") }
+
 // Group returns the id of the group that the scope is; ok is false for others.
 func (s Scope) Group() (id int64, ok bool) {
 	text, ok := strings.CutPrefix(string(s), "group:")
@@ -54,9 +58,10 @@ type Grant struct {
 
 // An Account is somebody who signs in. Its ID is that of its recipient.
 type Account struct {
-	ID      int64
-	Address string
-	Grants  []Grant
+	ID         int64
+	Address    string
+	Grants     []Grant
+	SignedInAt int64 // unix ms, of the session that it comes from; 0 when it comes from none
 }
 
 // Role returns the account's role within a scope; empty when it has none.
@@ -71,6 +76,37 @@ func (a Account) Role(scope Scope) Role {
 
 // May reports whether the account may do within a scope what needs a role.
 func (a Account) May(scope Scope, need Role) bool { return a.Role(scope).Includes(need) }
+
+// RecentSignIn is how long ago somebody may have signed in who does what cannot be
+// taken back: erases a person, or has many written to.
+const RecentSignIn = 30 * time.Minute
+
+// SignedInLately reports whether the account's owner has shown not long ago that the
+// address is theirs.
+func (a Account) SignedInLately(now time.Time) bool {
+	return now.UnixMilli()-a.SignedInAt <= RecentSignIn.Milliseconds()
+}
+
+// OperatorRoles are the roles of those who run the service, as the command names
+// them. They are given by the command alone.
+var OperatorRoles = map[string]Role{"operator": RoleOwner, "viewer": RoleViewer}
+
+// OperatorRole names a role of those who run the service.
+func OperatorRole(r Role) string {
+	if r == RoleViewer {
+		return "viewer"
+	}
+	return "operator"
+}
+
+// Act is how the record tells that an account was given a role.
+func (g Grant) Act(account int64, by string) Act {
+	what := fmt.Sprintf("gave the role %s of %s", g.Role, g.Scope)
+	if g.Scope == ScopeOperator {
+		what = "made " + map[string]string{"operator": "an operator", "viewer": "a viewer of the operator's pages"}[OperatorRole(g.Role)]
+	}
+	return Act{Kind: ActAccess, Who: by, What: what, Subject: Account{ID: account}.Actor()}
+}
 
 // SignInFor is how long the link in a sign-in mail works; it works once.
 const SignInFor = time.Hour

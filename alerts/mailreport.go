@@ -76,11 +76,11 @@ func AfterReport(kind ReportKind, earlier []int64, now time.Time) ReportEffect {
 	}
 	switch {
 	case kind == ReportHard:
-		return ReportEffect{End: true, Suppress: true, Why: "the address does not exist"}
+		return ReportEffect{End: true, Suppress: true, Why: DeadAddressWhy}
 	case kind == ReportComplaint:
 		return ReportEffect{End: true, Suppress: true, Why: "the mail was marked as spam"}
 	case kind == ReportRefused && since(refusedWithin) >= refusedTimes:
-		return ReportEffect{End: true, Suppress: true, Why: "the address keeps refusing mail"}
+		return ReportEffect{End: true, Suppress: true, Why: RefusingAddressWhy}
 	case kind == ReportBlocked && since(blockedWithin) >= blockedTimes:
 		return ReportEffect{Pause: true, Why: "the recipient's server keeps refusing mail from us"}
 	}

@@ -31,6 +31,7 @@ type Personal struct {
 	Places     []PersonalPlace      `json:"places_said_to_be_wrong"`
 	Move       *PersonalMove        `json:"move_to_another_address,omitempty"`
 	Suppressed *PersonalSuppression `json:"not_written_to,omitempty"`
+	Handled    []PersonalHandling   `json:"what_people_who_run_this_did"`
 
 	// Of somebody who signs in.
 	Roles       []PersonalRole     `json:"roles"`
@@ -97,6 +98,14 @@ type PersonalSession struct {
 	Since time.Time `json:"since"`
 	Used  time.Time `json:"last_used"` // to about a day
 	Until time.Time `json:"until"`
+}
+
+// PersonalHandling is something that somebody who runs the service did with what is kept
+// about the person: a look at it, for one. Who it was, and why, is in the record of
+// the service.
+type PersonalHandling struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
 }
 
 // PersonalArea is one area that the person follows or followed.

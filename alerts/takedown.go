@@ -44,14 +44,18 @@ func (r Redaction) Apply(d Details) Details {
 	return d
 }
 
-// An Act is something that a person did to what others see or get, kept so that it
-// can be accounted for. It names no address and repeats nothing that was taken
-// away.
-type Act struct {
-	ID      int64
-	At      int64  // unix ms
-	Who     string // "command line", or "account 12"
-	What    string // a verb in the past: "redacted"
-	Subject string // "york 26/00268/FUL", "recipient 7", "feed york"
-	Reason  string
+// A Takedown is what became of an application that was redacted.
+type Takedown struct {
+	Before  Redaction
+	Queued  int // mails that had not gone out, which are written anew without it
+	Blanked int // mails that had, whose stored words were removed
+}
+
+// A RedactedRecord is an application as whoever takes things down finds it, hidden or
+// not.
+type RedactedRecord struct {
+	ID int64
+	Ref
+	Redaction Redaction
+	Hidden    bool
 }

@@ -18,6 +18,7 @@ type AccountStore interface {
 	RequestSignIn(ctx context.Context, address string, addressKeys []string, client, destination string, limits alerts.Limits, now time.Time, write alerts.Writer) error
 	SignInLink(ctx context.Context, secret string, now time.Time) (alerts.Account, error)
 	SignIn(ctx context.Context, secret, before string, now time.Time) (session, destination string, err error)
+	Holders(ctx context.Context, scope alerts.Scope) ([]alerts.Account, error)
 	Session(ctx context.Context, secret string, now time.Time) (alerts.Account, error)
 	Sessions(ctx context.Context, account int64, now time.Time) ([]int64, error)
 	SignOut(ctx context.Context, secret string) error

@@ -33,7 +33,7 @@ func (s *site) signIn(email string) (account int64) {
 
 func (s *site) grant(email string, scope alerts.Scope, role alerts.Role) int64 {
 	s.Helper()
-	id, err := s.store.Grant(s.Context(), email, s.server.Keys.AddressKeys(email), alerts.Grant{Scope: scope, Role: role}, s.now)
+	id, err := s.store.Grant(s.Context(), email, s.server.Keys.AddressKeys(email), alerts.Grant{Scope: scope, Role: role}, "command line", s.now)
 	if err != nil {
 		s.Fatal(err)
 	}

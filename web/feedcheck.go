@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -59,7 +60,7 @@ type desk struct {
 }
 
 // errBusy says that too many files are being looked at.
-var errBusy = &alerts.InvalidError{Problem: "Several files are being looked at just now. Please try again in a minute"}
+var errBusy = alerts.Invalid("", "Several files are being looked at just now. Please try again in a minute")
 
 func newDesk(s *Server) *desk {
 	return &desk{Server: s, kept: &uploads{dir: s.Uploads, now: s.Now}, busy: make(chan struct{}, checksAtOnce)}
@@ -86,7 +87,7 @@ type checkPage struct {
 }
 
 func (d *desk) show(w http.ResponseWriter, r *http.Request) error {
-	return d.showForm(w, r, http.StatusOK, checkPage{})
+	return d.showForm(w, r, http.StatusOK, checkPage{Feed: alerts.Line(r.URL.Query().Get("feed"), 100)})
 }
 
 func (d *desk) showForm(w http.ResponseWriter, r *http.Request, status int, page checkPage) error {
@@ -228,7 +229,13 @@ func (d *desk) sender(r *http.Request, feed, token string) (upload, error) {
 	if feed == "" {
 		return upload{}, nil
 	}
+	up := upload{Feed: feed, Token: alerts.HashSecret(token)}
 	ok, err := d.API.Authorized(r.Context(), feed, token)
+	if err == nil && !ok && token == "" {
+		if up.Account, err = d.tending(r, feed); up.Account != 0 {
+			ok, up.Token = true, ""
+		}
+	}
 	if err != nil {
 		return upload{}, err
 	}
@@ -240,7 +247,20 @@ func (d *desk) sender(r *http.Request, feed, token string) (upload, error) {
 	} else if !ok {
 		return upload{}, alerts.ErrTooMany
 	}
-	return upload{Feed: feed, Token: alerts.HashSecret(token)}, nil
+	return up, nil
+}
+
+// tending returns the account that is signed in if it looks after the feed; 0 if it
+// does not.
+func (d *desk) tending(r *http.Request, feed string) (int64, error) {
+	a, err := d.account(r)
+	if errors.Is(err, errSignedOut) {
+		return 0, nil
+	}
+	if err != nil || !a.May(alerts.FeedScope(feed), alerts.RoleMember) && !a.May(alerts.ScopeOperator, alerts.RoleOwner) {
+		return 0, err
+	}
+	return a.ID, nil
 }
 
 // count counts what one connection asks for.
@@ -310,7 +330,15 @@ func (d *desk) reopen(r *http.Request) (up upload, err error) {
 	if up.Feed == "" {
 		return up, nil
 	}
-	if ok, err := d.API.StillAuthorized(r.Context(), up.Feed, up.Token); err != nil {
+	ok := false
+	if up.Account != 0 {
+		var account int64
+		account, err = d.tending(r, up.Feed)
+		ok = account == up.Account
+	} else {
+		ok, err = d.API.StillAuthorized(r.Context(), up.Feed, up.Token)
+	}
+	if err != nil {
 		return up, err
 	} else if !ok {
 		d.kept.drop(up)
@@ -587,5 +615,11 @@ func (d *desk) importFile(w http.ResponseWriter, r *http.Request, up upload) err
 		return &api.FileError{Problem: "Nothing was stored: " + run.Reason}
 	}
 	d.kept.drop(up)
+	if up.Account != 0 {
+		act := alerts.Act{Kind: alerts.ActFeed, Who: alerts.Account{ID: up.Account}.Actor(), What: fmt.Sprintf("handed over a file of %s: %s", alerts.English.Plural(run.Rows, "row", "rows"), run.Verdict), Subject: alerts.FeedSubject(up.Feed)}
+		if err := d.Store.RecordAct(ctx, act, d.Now()); err != nil {
+			return err
+		}
+	}
 	return d.render(w, r, http.StatusOK, "feedimported.html", "The file is taken in", importedPage{up, run, faults})
 }

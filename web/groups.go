@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -274,7 +273,7 @@ func (s *Server) removeGroup(w http.ResponseWriter, r *http.Request, a alerts.Ac
 // feedsOf are the feeds that an account looks after.
 func feedsOf(a alerts.Account) (slugs []string) {
 	for _, g := range a.Grants {
-		if slug, ok := strings.CutPrefix(string(g.Scope), "feed:"); ok {
+		if slug, ok := g.Scope.Feed(); ok {
 			slugs = append(slugs, slug)
 		}
 	}

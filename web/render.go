@@ -112,6 +112,9 @@ func loadTemplates() map[alerts.Language]map[string]*template.Template {
 // frames are what all pages are made of.
 var frames = []string{"layout.html", "parts.html", "lists.html", "wishparts.html"}
 
+// adminParts are what the pages of those who run the service are made of besides.
+const adminParts = "adminparts.html"
+
 // loadLanguage parses the pages in one language. Those that the catalogue does not
 // cover are left out of any but English.
 func loadLanguage(l alerts.Language) map[string]*template.Template {
@@ -169,10 +172,13 @@ func loadLanguage(l alerts.Language) map[string]*template.Template {
 	out := map[string]*template.Template{}
 	for _, name := range names {
 		page := path.Base(name)
-		if slices.Contains(frames, page) || !l.IsEnglish() && !translated[page] {
+		if slices.Contains(frames, page) || page == adminParts || !l.IsEnglish() && !translated[page] {
 			continue
 		}
 		out[page] = template.Must(base.Clone())
+		if strings.HasPrefix(page, "admin") {
+			parse(out[page].New(adminParts), adminParts)
+		}
 		parse(out[page].New(page), page)
 	}
 	return out

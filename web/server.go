@@ -23,6 +23,7 @@ import (
 // Store is what the pages read and write.
 type Store interface {
 	AccountStore
+	AdminStore
 	GroupStore
 	CaseStore
 	api.EndpointStore
@@ -155,6 +156,8 @@ type Server struct {
 	SignInMail  func(SignInMail) (alerts.Delivery, error)
 	InviteMail  func(InviteMail) (alerts.Delivery, error)
 
+	SecondPersonAbove int // people, for more of whom two have to decide about held news
+
 	HookPolicy alerts.URLPolicy // which addresses webhooks may go to
 	Ping       alerts.PingWriter
 	HookWriter func(ctx context.Context) (alerts.HookWriter, error)
@@ -194,6 +197,10 @@ func (s *Server) Handler() http.Handler {
 	r := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	get := func(path string, h handler) { r.Handle(path, s.page(h)).Methods(http.MethodGet, http.MethodHead) }
 	post := func(path string, h handler) { r.Handle(path, s.page(h)).Methods(http.MethodPost) }
+	getSlowly := func(path string, h handler) {
+		r.Handle(path, s.within(checkTime, h)).Methods(http.MethodGet, http.MethodHead)
+	}
+	postSlowly := func(path string, h handler) { r.Handle(path, s.within(checkTime, h)).Methods(http.MethodPost) }
 
 	get("/", s.home)
 	get("/near", s.near)
@@ -301,6 +308,32 @@ func (s *Server) Handler() http.Handler {
 	if s.MailEvents != nil {
 		post(mailEventsPath, s.mailEvents)
 	}
+
+	get("/admin", s.operates(viewer, s.admin))
+	get("/admin/faults", s.operates(viewer, s.adminFaults))
+	get("/admin/endpoints", s.operates(viewer, s.adminEndpoints))
+	get("/admin/places", s.operates(viewer, s.adminPlaces))
+	get("/admin/notices", s.operates(viewer, s.adminNotices))
+	get("/admin/feeds", s.operates(viewer, s.adminFeeds))
+	getSlowly("/admin/feeds/{feed}", s.tends(viewer, s.adminFeed))
+	postSlowly("/admin/feeds/{feed}/release", s.tends(member, s.lately(s.releaseHeld)))
+	postSlowly("/admin/feeds/{feed}/discard", s.tends(member, s.lately(s.discardHeld)))
+	get("/admin/people", s.operates(owner, s.findPerson))
+	post("/admin/people", s.operates(owner, s.lookUp))
+	post("/admin/people/allow", s.operates(owner, s.allowAddress))
+	get("/admin/people/{person:[0-9]+}", s.operates(owner, s.person))
+	post("/admin/people/{person:[0-9]+}/open", s.operates(owner, s.openPerson))
+	get("/admin/people/{person:[0-9]+}/why", s.operates(owner, s.personWhy))
+	get("/admin/people/{person:[0-9]+}/why/{subscription:[0-9]+}/{case:[0-9]+}", s.operates(owner, s.personWhy))
+	post("/admin/people/{person:[0-9]+}/mails/{mail:[0-9]+}/again", s.operates(owner, s.forPerson("again", s.sendAgain)))
+	post("/admin/people/{person:[0-9]+}/subscriptions/{subscription:[0-9]+}/end", s.operates(owner, s.forPerson("ended", s.endOne)))
+	post("/admin/people/{person:[0-9]+}/allow", s.operates(owner, s.forPerson("allowed", s.liftBar)))
+	post("/admin/people/{person:[0-9]+}/erase", s.operates(owner, s.lately(s.forPerson("erased", s.erasePerson))))
+	get("/admin/records", s.operates(viewer, s.records))
+	post("/admin/records/redact", s.operates(owner, s.redactRecord))
+	post("/admin/records/restore", s.operates(owner, s.restoreRecord))
+	get("/admin/trail", s.operates(viewer, s.trail))
+	getSlowly("/admin/trail.csv", s.operates(viewer, s.trailCSV))
 
 	get("/authorities", s.authorities)
 	get("/authorities/{slug}.{format:[a-z]+}", s.authorityDocument)

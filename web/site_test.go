@@ -80,7 +80,7 @@ func newSite(t *testing.T, e storetest.Engine) *site {
 	}
 	s := &site{T: t, store: db, engine: e, db: e.DB(t), now: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC), log: &strings.Builder{}}
 	s.server = &web.Server{
-		Store: db, Postcodes: table, Keys: keys, Limits: alerts.DefaultLimits, Mailbox: true, Welsh: true, Contact: "hello@example.org",
+		Store: db, Postcodes: table, Keys: keys, Limits: alerts.DefaultLimits, Mailbox: true, Welsh: true, Contact: "hello@example.org", SecondPersonAbove: alerts.SecondPersonAbove,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
 			text := "Please confirm " + m.ConfirmURL + "\n"
 			if m.Already {

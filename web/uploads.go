@@ -42,8 +42,10 @@ const (
 type upload struct {
 	Name  string `json:"name"`            // of the file, for showing
 	Bytes int64  `json:"bytes,omitempty"` // when it is opened
-	Feed  string `json:"feed,omitempty"`  // for which its sender had the token; empty for a stranger
+	Feed  string `json:"feed,omitempty"`  // for which its sender had the token, or signed in as who looks after it; empty for a stranger
 	Token string `json:"token,omitempty"` // hash of that token, so that one that was ended ends this too
+
+	Account int64 `json:"account,omitempty"` // whose session stood in for the token
 
 	secret string
 }

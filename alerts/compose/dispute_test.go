@@ -200,7 +200,7 @@ func TestTheContactOfAFeedHearsOnceOfADisputedPlace(t *testing.T) {
 		if n := w.count(`SELECT count(*) FROM place_report`) + w.count(`SELECT count(*) FROM notice WHERE key LIKE 'place:%'`); n != 0 {
 			t.Errorf("%d reports and notices are left of a place that was checked", n)
 		}
-		acts, err := w.Acts(w.Context(), "camden 1", 0, 10)
+		acts, err := w.Acts(w.Context(), "camden 1", "", 0, 10)
 		if err != nil || len(acts) != 2 || acts[1].Who != "3 people" || acts[1].What != "disputed the place of" || acts[0].What != "kept" {
 			t.Errorf("on record: %+v (%v)", acts, err)
 		}

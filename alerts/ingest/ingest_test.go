@@ -254,7 +254,7 @@ func TestAskedForNoFloods(t *testing.T) {
 		if err := w.store.Held(t.Context(), w.feed, w.now, func(events []alerts.Event) error { what += len(events); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		told, err := w.store.Release(t.Context(), w.feed, w.now)
+		told, err := w.store.Release(t.Context(), w.feed, alerts.Forever, w.now)
 		if err != nil || told != 81 || what != 81 {
 			t.Fatalf("a release of %d pieces of news, announced as %d (%v)", told, what, err)
 		}
@@ -266,7 +266,7 @@ func TestAskedForNoFloods(t *testing.T) {
 			t.Errorf("%d events are still held", n)
 		}
 		w.sound()
-		if again, err := w.store.Release(t.Context(), w.feed, w.now); err != nil || again != 0 {
+		if again, err := w.store.Release(t.Context(), w.feed, alerts.Forever, w.now); err != nil || again != 0 {
 			t.Errorf("released again: %d (%v)", again, err)
 		}
 		// Somebody has looked and found it right, so as much is no surprise any more.
@@ -308,7 +308,7 @@ func TestADiscardedHoldTellsNobodyEver(t *testing.T) {
 	eachWorld(t, village, func(t *testing.T, w *world) {
 		w.read("village", csv(row("0")))
 		w.read("village", csv(swollen()...))
-		if _, err := w.store.Discard(t.Context(), w.feed); err != nil {
+		if _, err := w.store.Discard(t.Context(), w.feed, alerts.Forever); err != nil {
 			t.Fatal(err)
 		}
 		_, last := w.events(0)

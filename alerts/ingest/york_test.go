@@ -281,7 +281,7 @@ func TestYorkStallAndCatchUp(t *testing.T) {
 		}
 		waiting := w.count(`SELECT count(DISTINCT application_id) FROM event WHERE state = 'held'`)
 		after := numbered()
-		if _, err := w.store.Release(t.Context(), f, w.now); err != nil {
+		if _, err := w.store.Release(t.Context(), f, alerts.Forever, w.now); err != nil {
 			t.Fatal(err)
 		}
 		if told := w.count(`SELECT count(DISTINCT application_id) FROM event WHERE seq > $1`, after); told != waiting || waiting < 90 {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -128,8 +129,8 @@ func beginSession(ctx context.Context, tx *sql.Tx, account int64, before string,
 func (s *Store) Session(ctx context.Context, secret string, now time.Time) (a alerts.Account, err error) {
 	hash := alerts.HashSecret(secret)
 	var seen int64
-	err = one(s.read.QueryRowContext(ctx, `SELECT r.id, r.address, s.seen_at FROM session s JOIN recipient r ON r.id = s.account_id
-		WHERE s.hash = $1 AND s.expires_at > $2 AND r.kind = 'account' AND r.address <> ''`, hash, now.UnixMilli()).Scan(&a.ID, &a.Address, &seen))
+	err = one(s.read.QueryRowContext(ctx, `SELECT r.id, r.address, s.created_at, s.seen_at FROM session s JOIN recipient r ON r.id = s.account_id
+		WHERE s.hash = $1 AND s.expires_at > $2 AND r.kind = 'account' AND r.address <> ''`, hash, now.UnixMilli()).Scan(&a.ID, &a.Address, &a.SignedInAt, &seen))
 	if err == nil {
 		a.Grants, err = grants(ctx, s.read, a.ID)
 	}
@@ -142,10 +143,25 @@ func (s *Store) Session(ctx context.Context, secret string, now time.Time) (a al
 	return a, nil
 }
 
+// grants are the roles that an account was given, and those of a feed whose
+// declaration names its address as the contact: nobody has to give these, and a
+// declaration that names another takes them away.
 func grants(ctx context.Context, q querier, account int64) ([]alerts.Grant, error) {
-	return collect(ctx, q, func(rows *sql.Rows) (g alerts.Grant, err error) { return g, rows.Scan(&g.Scope, &g.Role) },
-		`SELECT scope, role FROM role WHERE account_id = $1 ORDER BY created_at, scope`, account)
+	given, err := collect(ctx, q, scanGrant, `SELECT scope, role FROM role WHERE account_id = $1 ORDER BY created_at, scope`, account)
+	if err != nil {
+		return nil, err
+	}
+	contact, err := collect(ctx, q, scanGrant, `SELECT 'feed:' || f.slug, 'member' FROM feed f JOIN recipient r ON lower(r.address) = lower(f.contact)
+		WHERE f.contact <> '' AND r.id = $1 AND r.kind = 'account' ORDER BY f.slug`, account)
+	for _, g := range contact {
+		if !slices.ContainsFunc(given, func(have alerts.Grant) bool { return have.Scope == g.Scope }) {
+			given = append(given, g)
+		}
+	}
+	return given, err
 }
+
+func scanGrant(rows *sql.Rows) (g alerts.Grant, err error) { return g, rows.Scan(&g.Scope, &g.Role) }
 
 // SignOut ends a session.
 func (s *Store) SignOut(ctx context.Context, secret string) error {
@@ -177,15 +193,18 @@ func (s *Store) Sessions(ctx context.Context, account int64, now time.Time) ([]i
 }
 
 // Grant gives the account with an address a role within a scope, in place of the
-// one that it had. The account need not have signed in yet.
-func (s *Store) Grant(ctx context.Context, address string, addressKeys []string, g alerts.Grant, now time.Time) (account int64, err error) {
+// one that it had, and records by whom. The account need not have signed in yet.
+func (s *Store) Grant(ctx context.Context, address string, addressKeys []string, g alerts.Grant, by string, now time.Time) (account int64, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		to, err := s.findOrAddAccount(ctx, tx, address, addressKeys, now)
 		if err != nil {
 			return err
 		}
 		account = to.ID
-		return grant(ctx, tx, account, g, now)
+		if err := grant(ctx, tx, account, g, now); err != nil {
+			return err
+		}
+		return recordAct(ctx, tx, g.Act(account, by), now)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("give the role %s of %s: %w", g.Role, g.Scope, err)
@@ -199,11 +218,18 @@ func grant(ctx context.Context, tx *sql.Tx, account int64, g alerts.Grant, now t
 	return err
 }
 
-// Revoke takes an account's role within a scope away; alerts.ErrNotFound when it
-// has none.
-func (s *Store) Revoke(ctx context.Context, account int64, scope alerts.Scope) error {
-	var had string
-	if err := one(s.write.QueryRowContext(ctx, `DELETE FROM role WHERE account_id = $1 AND scope = $2 RETURNING role`, account, scope).Scan(&had)); err != nil {
+// Revoke takes an account's role within a scope away, and records by whom;
+// alerts.ErrNotFound when it has none. What it has signed in to can do nothing from
+// then on.
+func (s *Store) Revoke(ctx context.Context, account int64, scope alerts.Scope, by string, now time.Time) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		var had alerts.Role
+		if err := one(tx.QueryRowContext(ctx, `DELETE FROM role WHERE account_id = $1 AND scope = $2 RETURNING role`, account, scope).Scan(&had)); err != nil {
+			return err
+		}
+		return recordAct(ctx, tx, alerts.Act{Kind: alerts.ActAccess, Who: by, What: fmt.Sprintf("took the role %s of %s away", had, scope), Subject: alerts.Account{ID: account}.Actor()}, now)
+	})
+	if err != nil {
 		return fmt.Errorf("take the role of %s away: %w", scope, err)
 	}
 	return nil

@@ -92,6 +92,11 @@ func (s *Store) claimDeliveries(ctx context.Context, tx *sql.Tx, sender string, 
 			hidden = append(hidden, id)
 		}
 	}
+	stale, err := s.againStale(ctx, tx, due)
+	if err != nil {
+		return nil, false, err
+	}
+	hidden = append(hidden, stale...)
 	for id, why := range unwanted {
 		if err := cancelDelivery(ctx, tx, id, why); err != nil {
 			return nil, false, err
@@ -311,7 +316,7 @@ func (s *Store) giveUp(ctx context.Context, tx *sql.Tx, a alerts.Attempt, now ti
 		return ignoreNotFound(err) // somebody else has it, or has finished it
 	}
 	if a.Outcome.Class == alerts.DeadAddress {
-		return s.endSuppressed(ctx, tx, to, d.ID, "the address does not exist", now)
+		return s.endSuppressed(ctx, tx, to, d.ID, alerts.DeadAddressWhy, now)
 	}
 	return s.undelivered(ctx, tx, to, d, a.Outcome.Detail, now)
 }

@@ -54,7 +54,7 @@ func (s *Store) Personal(ctx context.Context, recipient int64) (p alerts.Persona
 }
 
 func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Personal, err error) {
-	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Reminders: []alerts.PersonalReminder{}, Outages: []alerts.PersonalOutage{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}, Places: []alerts.PersonalPlace{}}
+	p = alerts.Personal{Number: recipient, Areas: []alerts.PersonalArea{}, Earlier: []alerts.PersonalArea{}, Wishes: []string{}, Reminders: []alerts.PersonalReminder{}, Outages: []alerts.PersonalOutage{}, Consents: []alerts.PersonalConsent{}, Mails: []alerts.PersonalMail{}, Reports: []alerts.PersonalReport{}, Links: []alerts.PersonalLink{}, Muted: []alerts.PersonalMute{}, Places: []alerts.PersonalPlace{}, Handled: []alerts.PersonalHandling{}}
 	var since, confirmed, ended int64
 	if err := one(s.read.QueryRowContext(ctx, `SELECT kind, address, state, language, created_at, confirmed_at, ended_at, remind, notes FROM recipient WHERE id = $1`, recipient).
 		Scan(&p.Kind, &p.Address, &p.State, &p.Language, &since, &confirmed, &ended, &p.Remind, &p.Notes)); err != nil {
@@ -109,6 +109,14 @@ func (s *Store) personal(ctx context.Context, recipient int64) (p alerts.Persona
 		l.Made, l.Until = moment(made), moment(until)
 		return l, err
 	}, `SELECT purpose, created_at, expires_at FROM token WHERE recipient_id = $1 ORDER BY created_at`, recipient); err != nil {
+		return p, err
+	}
+	if err := gather(ctx, s.read, &p.Handled, func(rows *sql.Rows) (a alerts.PersonalHandling, err error) {
+		var at int64
+		err = rows.Scan(&at, &a.What)
+		a.At = moment(at)
+		return a, err
+	}, `SELECT at, what FROM act WHERE subject = $1 ORDER BY id`, alerts.RecipientSubject(recipient)); err != nil {
 		return p, err
 	}
 	if err := s.personalControl(ctx, recipient, &p); err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"github.com/sitenotice/sitenotice/alerts"
 )
 
 // How long what concerns people is kept at most.
@@ -41,7 +43,8 @@ var retention = map[string]string{
 	"notice":               "a year after it was told; names people by number only",
 	"pulse":                "as long as the service runs: when each stage last worked",
 	"alarm":                "until the operator has been told that it is over",
-	"act":                  "6 years: who took what down, and why",
+	"act":                  "6 years: who looked at whom, took what down, released what, and why; names people by number only",
+	"held_request":         "a day, or until what two people agreed to is done; the record of acts has it",
 	"recipient":            "the address until 28 days after the last subscription ends, 7 days if it was never confirmed; then a number, so that old links answer",
 	"subscription":         "the number and dates, so that old links answer; what it asked for is in its versions",
 	"subscription_version": "until the person is erased; one that was changed or ended, at most 13 months",
@@ -101,6 +104,7 @@ func (s *Store) retire(ctx context.Context, now time.Time) error {
 		{"old doubts about places", `DELETE FROM place_report WHERE (application_id, client) IN (SELECT application_id, client FROM place_report WHERE at < $1 LIMIT $2)`, []any{before(keepReports)}},
 		{"old acts", `DELETE FROM act WHERE id IN (SELECT id FROM act WHERE at < $1 ORDER BY id LIMIT $2)`, []any{before(keepProofs)}},
 		{"old consents", `DELETE FROM consent WHERE id IN (SELECT c.id FROM consent c JOIN recipient r ON r.id = c.recipient_id WHERE c.at < $1 AND r.address = '' ORDER BY c.id LIMIT $2)`, []any{before(keepProofs)}},
+		{"wishes about held news that lapsed", `DELETE FROM held_request WHERE feed_id IN (SELECT feed_id FROM held_request WHERE agreed_at = 0 AND asked_at < $1 LIMIT $2)`, []any{before(alerts.AgreeWithin)}},
 		{"old notices", `DELETE FROM notice WHERE key IN (SELECT key FROM notice WHERE told_at > 0 AND told_at < $1 LIMIT $2)`, []any{before(keepNotices)}},
 		{"who was told of outages that are over", `DELETE FROM outage_told WHERE (outage_id, recipient_id) IN (SELECT t.outage_id, t.recipient_id FROM outage_told t JOIN outage o ON o.id = t.outage_id WHERE o.ended_at > 0 AND o.ended_at < $1 LIMIT $2)`, []any{before(keepWords)}},
 		{"wishes that came true", `DELETE FROM coverage_wish WHERE (recipient_id, district) IN (SELECT recipient_id, district FROM coverage_wish WHERE told_at > 0 AND told_at < $1 LIMIT $2)`, []any{before(keepWords)}},

@@ -14,19 +14,12 @@ import (
 // This file takes away what must not be shown any longer, everywhere at once, and
 // keeps the record of who did so.
 
-// A Takedown is what became of an application that was redacted.
-type Takedown struct {
-	Before  alerts.Redaction
-	Queued  int // mails that had not gone out, which are written anew without it
-	Blanked int // mails that had, whose stored words were removed
-}
-
 // Redact takes away what r says of an application, for good: on pages and in
 // search, in the event log, in mails that wait and in the stored words of those
 // that were sent, and in whatever a feed brings of it later. With RedactAll it is
 // hidden, and who had been told of it hears that it was taken down. One that
 // breaks off is finished by repeating it.
-func (s *Store) Redact(ctx context.Context, ref alerts.Ref, r alerts.Redaction, act alerts.Act, now time.Time) (done Takedown, err error) {
+func (s *Store) Redact(ctx context.Context, ref alerts.Ref, r alerts.Redaction, act alerts.Act, now time.Time) (done alerts.Takedown, err error) {
 	var id int64
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		app, err := s.lockApplication(ctx, tx, ref)
@@ -144,13 +137,18 @@ func (s *Store) redact(ctx context.Context, tx *sql.Tx, app redactable, r alerts
 // redactMails has mails that wait written anew, and forgets the words of those that
 // do not. A mail that a sender has taken up is left to it: claiming it again finds
 // that it is older than the redaction.
-func (s *Store) redactMails(ctx context.Context, application int64, now time.Time, done *Takedown) error {
+func (s *Store) redactMails(ctx context.Context, application int64, now time.Time, done *alerts.Takedown) error {
 	telling, err := collect(ctx, s.read, scanInt, `SELECT DISTINCT delivery_id FROM match WHERE delivery_id IS NOT NULL
 		AND seq IN (SELECT seq FROM event WHERE application_id = $1 AND seq IS NOT NULL AND type <> 'removed')
 		UNION SELECT delivery_id FROM reminder WHERE delivery_id IS NOT NULL AND application_id = $2`, application, application)
 	if err != nil {
 		return err
 	}
+	copies, err := collect(ctx, s.read, scanInt, `SELECT id FROM delivery WHERE again_of IS NOT NULL AND again_of IN (SELECT `+s.dialect.intValue+` FROM json_each($1))`, list(telling))
+	if err != nil {
+		return err
+	}
+	telling = append(telling, copies...)
 	for len(telling) > 0 {
 		some := telling[:min(len(telling), 200)]
 		telling = telling[len(some):]
@@ -248,20 +246,11 @@ func (s *Store) Redaction(ctx context.Context, ref alerts.Ref) (r alerts.Redacti
 	return r, hidden, err
 }
 
-func recordAct(ctx context.Context, tx *sql.Tx, a alerts.Act, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO act (at, who, what, subject, reason) VALUES ($1, $2, $3, $4, $5)`, now.UnixMilli(), a.Who, a.What, a.Subject, a.Reason)
-	return err
-}
-
-// RecordAct keeps the record of an act that changes nothing by itself.
-func (s *Store) RecordAct(ctx context.Context, a alerts.Act, now time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return recordAct(ctx, tx, a, now) })
-}
-
-// Acts returns up to limit acts before one (0 for all), the newest first; subject
-// narrows them to one thing.
-func (s *Store) Acts(ctx context.Context, subject string, before int64, limit int) ([]alerts.Act, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (a alerts.Act, err error) {
-		return a, rows.Scan(&a.ID, &a.At, &a.Who, &a.What, &a.Subject, &a.Reason)
-	}, `SELECT id, at, who, what, subject, reason FROM act WHERE (CAST($1 AS TEXT) = '' OR subject = $2) AND (CAST($3 AS BIGINT) = 0 OR id < $4) ORDER BY id DESC LIMIT $5`, subject, subject, before, before, limit)
+// FindRecords returns the applications that are known by a reference, of whichever
+// council, those that are hidden too; at most limit.
+func (s *Store) FindRecords(ctx context.Context, number string, limit int) ([]alerts.RedactedRecord, error) {
+	return collect(ctx, s.read, func(rows *sql.Rows) (r alerts.RedactedRecord, err error) {
+		return r, rows.Scan(&r.ID, &r.Authority, &r.Number, &r.Redaction, &r.Hidden)
+	}, `SELECT a.id, a.authority, a.reference, a.redacted, a.hidden FROM alias l JOIN application a ON a.id = l.application_id
+		WHERE l.reference_key = $1 ORDER BY a.authority, a.id LIMIT $2`, alerts.ReferenceKey(number), limit)
 }

@@ -42,7 +42,7 @@ func (c *applicationsRedact) Run(ctx context.Context, cfg *Config, std streams) 
 	}
 	defer s.Close()
 	ref := alerts.Ref{Authority: c.Authority, Number: c.Reference}
-	done, err := s.Redact(ctx, ref, r, alerts.Act{Who: commandLine, What: what, Subject: c.Authority + " " + c.Reference, Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
+	done, err := s.Redact(ctx, ref, r, alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: what, Subject: c.Authority + " " + c.Reference, Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
 	if errors.Is(err, alerts.ErrNotFound) {
 		return fmt.Errorf("there is no application %s %s: give the authority's short name, as in \"sitenotice feed list\", and the reference as the council writes it", c.Authority, c.Reference)
 	}
@@ -92,7 +92,7 @@ func (c *applicationsRestore) Run(ctx context.Context, cfg *Config, std streams)
 		return err
 	}
 	defer s.Close()
-	err = s.Restore(ctx, alerts.Ref{Authority: c.Authority, Number: c.Reference}, alerts.Act{Who: commandLine, What: "restored", Subject: c.Authority + " " + c.Reference, Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
+	err = s.Restore(ctx, alerts.Ref{Authority: c.Authority, Number: c.Reference}, alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: "restored", Subject: c.Authority + " " + c.Reference, Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
 	switch {
 	case errors.Is(err, alerts.ErrNotFound):
 		return fmt.Errorf("there is no application %s %s", c.Authority, c.Reference)

@@ -92,7 +92,7 @@ func TestATakedownIsEverywhere(t *testing.T) {
 				if hears := slices.ContainsFunc(mails, func(s string) bool { return strings.HasPrefix(s, "told@example.org: ") }); hears != c.command.Hide {
 					t.Errorf("who had been told hears of it: %v; %v", hears, mails)
 				}
-				if acts, err := w.store.Acts(t.Context(), "", 0, 10); err != nil || len(acts) != 1 || acts[0].Who != commandLine || acts[0].Reason != c.command.Reason {
+				if acts, err := w.store.Acts(t.Context(), "", "", 0, 10); err != nil || len(acts) != 1 || acts[0].Who != commandLine || acts[0].Reason != c.command.Reason {
 					t.Errorf("%+v, %v", acts, err)
 				}
 				if _, err := w.run(&auditCommand{}); err != nil {

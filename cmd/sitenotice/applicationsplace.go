@@ -64,7 +64,7 @@ func (c *applicationsPlace) Run(ctx context.Context, cfg *Config, std streams) e
 		}
 		decision.RightWard = places.WardAt(decision.Right)
 	}
-	act := alerts.Act{Who: commandLine, What: what, Subject: c.Authority + " " + app.Reference, Reason: alerts.Line(c.Reason, 500)}
+	act := alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: what, Subject: c.Authority + " " + app.Reference, Reason: alerts.Line(c.Reason, 500)}
 	was, is, err := svc.store.DecidePlace(ctx, ref, decision, act, svc.now())
 	if errors.Is(err, alerts.ErrConflict) {
 		return fmt.Errorf("no feed gives a place for %s %s, so there is nothing to decide", c.Authority, c.Reference)

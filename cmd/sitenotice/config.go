@@ -43,6 +43,7 @@ type Config struct {
 	Welsh             bool     `help:"Pages and mails in Welsh, too: under /cy, and for who signs up there."`
 	TrustedProxy      []string `name:"trusted-proxy" help:"Addresses of proxies whose X-Forwarded-For is believed."`
 	AllowOnly         []string `name:"allow-only" help:"Outside production: addresses that may be mailed; all other mail is captured."`
+	SecondPersonAbove int      `name:"second-person-above" help:"A second person has to agree when held news that is released or discarded concerns more people than this." default:"100"`
 	ApproximatePlaces bool     `name:"approximate-places" help:"Keep the places that people follow to about 100 metres only."`
 	JSON              bool     `name:"json" help:"Print results as JSON."`
 	LogLevel          string   `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info"`

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/sitenotice/sitenotice/alerts"
 )
@@ -16,9 +16,10 @@ type operatorsCommand struct {
 
 type operatorsAdd struct {
 	Address string `arg:"" help:"E-mail address."`
+	Role    string `enum:"operator,viewer" default:"operator" help:"operator, or viewer: looks at everything but people, and changes nothing."`
 }
 
-// Run makes somebody an operator.
+// Run makes somebody an operator, or a viewer of the operator's pages.
 func (c *operatorsAdd) Run(ctx context.Context, cfg *Config, std streams) error {
 	address, fault := alerts.ParseAddress(c.Address)
 	if fault != nil {
@@ -33,11 +34,19 @@ func (c *operatorsAdd) Run(ctx context.Context, cfg *Config, std streams) error 
 	if err != nil {
 		return err
 	}
-	if _, err := s.Grant(ctx, address, keys.AddressKeys(address), alerts.Grant{Scope: alerts.ScopeOperator, Role: alerts.RoleOwner}, cfg.clock()); err != nil {
+	if _, err := s.Grant(ctx, address, keys.AddressKeys(address), alerts.Grant{Scope: alerts.ScopeOperator, Role: alerts.OperatorRoles[c.Role]}, commandLine, cfg.clock()); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "%s is an operator now. Sign in at %s/sign-in\n", address, cfg.BaseURL)
+	fmt.Fprintf(std.out, "%s is %s now. Sign in at %s/sign-in\n", address, article(c.Role), cfg.BaseURL)
 	return nil
+}
+
+// article puts one before the name of a role.
+func article(role string) string {
+	if role == "viewer" {
+		return "a viewer"
+	}
+	return "an operator"
 }
 
 type operatorsList struct{}
@@ -54,17 +63,21 @@ func (c *operatorsList) Run(ctx context.Context, cfg *Config, std streams) error
 		return err
 	}
 	if cfg.JSON {
-		addresses := []string{}
-		for _, h := range holders {
-			addresses = append(addresses, h.Address)
+		type row struct {
+			Address string `json:"address"`
+			Role    string `json:"role"`
 		}
-		return json.NewEncoder(std.out).Encode(addresses)
+		rows := []row{}
+		for _, h := range holders {
+			rows = append(rows, row{h.Address, alerts.OperatorRole(h.Role(alerts.ScopeOperator))})
+		}
+		return printJSON(std.out, rows)
 	}
 	if len(holders) == 0 {
 		fmt.Fprintln(std.out, "There is no operator yet. Add one with: sitenotice operators add ADDRESS")
 	}
 	for _, h := range holders {
-		fmt.Fprintln(std.out, h.Address)
+		fmt.Fprintf(std.out, "%s  %s\n", h.Address, alerts.OperatorRole(h.Role(alerts.ScopeOperator)))
 	}
 	return nil
 }
@@ -85,11 +98,11 @@ func (c *operatorsRemove) Run(ctx context.Context, cfg *Config, std streams) err
 		return err
 	}
 	for _, h := range holders {
-		if h.Address == c.Address {
-			if err := s.Revoke(ctx, h.ID, alerts.ScopeOperator); err != nil {
+		if strings.EqualFold(h.Address, c.Address) {
+			if err := s.Revoke(ctx, h.ID, alerts.ScopeOperator, commandLine, cfg.clock()); err != nil {
 				return err
 			}
-			fmt.Fprintf(std.out, "%s is no operator any more.\n", h.Address)
+			fmt.Fprintf(std.out, "%s is no %s any more.\n", h.Address, alerts.OperatorRole(h.Role(alerts.ScopeOperator)))
 			return nil
 		}
 	}

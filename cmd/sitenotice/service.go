@@ -179,7 +179,8 @@ func (s *service) pages() (http.Handler, error) {
 		Files: handover{s}, Uploads: filepath.Join(s.cfg.Data, "uploads"),
 		Store: s.store, Keys: s.keys, Limits: alerts.DefaultLimits, BaseURL: s.cfg.BaseURL, AnyHost: s.cfg.anyHost,
 		TrustedProxies: proxies, Mailbox: s.cfg.Mail == "capture", Cadence: s.cfg.proposed, Contact: s.cfg.Contact, Operator: s.cfg.Operator, Complaints: s.cfg.Complaints, Now: s.now, Log: s.log,
-		Tiles: s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit, Welsh: s.cfg.Welsh,
+		SecondPersonAbove: s.cfg.SecondPersonAbove,
+		Tiles:             s.cfg.Tiles, TilesCredit: s.cfg.TilesCredit, Welsh: s.cfg.Welsh,
 		ConfirmMail: func(m web.ConfirmMail) (alerts.Delivery, error) {
 			return s.compose.Confirm(compose.Confirmation{Language: m.Recipient.Language, Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Remind: m.Remind, Coverage: m.Coverage, Already: m.Already,
 				ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})

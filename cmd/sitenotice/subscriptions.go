@@ -110,9 +110,12 @@ func (p *person) find(ctx context.Context, cfg *Config, s *store.Store, std stre
 	return found, addressKeys, err
 }
 
-type subscriptionsExport struct{ person }
+type subscriptionsExport struct {
+	person
+	Reason string `help:"Why, for the record; name nobody in it."`
+}
 
-// Run prints what is kept about a person.
+// Run prints what is kept about a person, who can see in it that this was done.
 func (c *subscriptionsExport) Run(ctx context.Context, cfg *Config, std streams) error {
 	s, err := cfg.openStore(ctx, false)
 	if err != nil {
@@ -128,6 +131,9 @@ func (c *subscriptionsExport) Run(ctx context.Context, cfg *Config, std streams)
 		Suppressed *alerts.PersonalSuppression `json:"not_written_to,omitempty"`
 	}{Kept: []alerts.Personal{}}
 	for _, r := range found {
+		if err := s.RecordAct(ctx, alerts.Act{Kind: alerts.ActPerson, Who: commandLine, What: alerts.ActExported, Subject: alerts.RecipientSubject(r.ID), Reason: alerts.Line(c.Reason, alerts.MaxReason)}, cfg.clock()); err != nil {
+			return err
+		}
 		p, err := s.Personal(ctx, r.ID)
 		if err != nil {
 			return err
@@ -167,15 +173,8 @@ func (c *subscriptionsErase) Run(ctx context.Context, cfg *Config, std streams) 
 		if r.Address == "" {
 			continue
 		}
-		if c.Suppress {
-			err = s.Suppress(ctx, r.ID, "asked never to be written to", cfg.clock())
-		} else {
-			err = s.Erase(ctx, r.ID, cfg.clock())
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.RecordAct(ctx, alerts.Act{Who: commandLine, What: "erased", Subject: fmt.Sprintf("recipient %d", r.ID), Reason: alerts.Line(c.Reason, 500)}, cfg.clock()); err != nil {
+		act := alerts.Act{Kind: alerts.ActPerson, Who: commandLine, What: alerts.ActErased, Subject: alerts.RecipientSubject(r.ID), Reason: alerts.Line(c.Reason, alerts.MaxReason)}
+		if err := s.EraseFor(ctx, r.ID, c.Suppress, act, cfg.clock()); err != nil {
 			return err
 		}
 		erased++
@@ -204,7 +203,7 @@ func (c *subscriptionsAllow) Run(ctx context.Context, cfg *Config, std streams) 
 	if err != nil {
 		return err
 	}
-	err = s.Unsuppress(ctx, keys.AddressKeys(c.Address), alerts.Act{Who: commandLine, What: "let an address be written to again", Subject: "suppression", Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
+	err = s.Unsuppress(ctx, keys.AddressKeys(c.Address), alerts.Act{Kind: alerts.ActPerson, Who: commandLine, What: alerts.ActLetIn, Subject: "suppression", Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
 	if errors.Is(err, alerts.ErrNotFound) {
 		return errors.New("that address is not barred")
 	}

@@ -47,7 +47,7 @@ func newWorld(t *testing.T, e storetest.Engine, change func(*Config)) *world {
 	t.Helper()
 	w := &world{T: t, engine: e, log: &output{}, source: filepath.Join(t.TempDir(), "village.csv"), at: time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)}
 	cfg := &Config{Data: t.TempDir(), DB: e.DSN, Listen: "127.0.0.1:0", BaseURL: "http://alerts.example.org", Mail: "capture", From: "Sitenotice <alerts@example.org>",
-		Contact: "operator@example.org", Keys: alerts.NewKeys(), anyHost: true, now: w.now}
+		Contact: "operator@example.org", Keys: alerts.NewKeys(), SecondPersonAbove: alerts.SecondPersonAbove, anyHost: true, now: w.now}
 	if change != nil {
 		change(cfg)
 	}

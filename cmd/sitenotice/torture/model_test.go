@@ -229,11 +229,11 @@ func (m *model) step() {
 		"read":   m.read,
 		"read 2": m.read,
 		"release": func() {
-			_, err := m.store.Release(ctx, m.feed, m.now)
+			_, err := m.store.Release(ctx, m.feed, alerts.Forever, m.now)
 			m.must(err)
 		},
 		"discard": func() {
-			_, err := m.store.Discard(ctx, m.feed)
+			_, err := m.store.Discard(ctx, m.feed, alerts.Forever)
 			m.must(err)
 		},
 		"take back": func() {
@@ -382,7 +382,7 @@ func (m *model) subscribe() {
 // drain lets everything come to its end: whoever paused goes on, what is held is
 // released, and days pass.
 func (m *model) drain() {
-	_, err := m.store.Release(m.Context(), m.feed, m.now)
+	_, err := m.store.Release(m.Context(), m.feed, alerts.Forever, m.now)
 	m.must(err)
 	for _, sub := range m.subs {
 		m.must(m.store.Resume(m.Context(), sub.RecipientID, sub.ID, m.now))
