@@ -71,7 +71,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, withMap bool) err
 		return err
 	}
 	var b bytes.Buffer
-	if err := templates[alerts.English]["embed.html"].ExecuteTemplate(&b, "embed.html", page); err != nil {
+	if err := templates()[alerts.English]["embed.html"].ExecuteTemplate(&b, "embed.html", page); err != nil {
 		return fmt.Errorf("make what other sites show: %w", err)
 	}
 	h := w.Header()

@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -41,7 +42,7 @@ type assetFile struct {
 
 var (
 	assets    = loadAssets()
-	templates = loadTemplates()
+	templates = sync.OnceValue(loadTemplates)
 )
 
 const (
@@ -99,8 +100,8 @@ type locating interface{ Locates() bool }
 // A mapped page has a map that scripts draw, when they are there.
 type mapped interface{ Mapped() bool }
 
-// loadTemplates parses every page when the program starts, so that a broken one
-// stops the program and not a visitor.
+// loadTemplates parses every page. [Server.Handler] calls it, so that a broken one stops the
+// program and not a visitor; commands that show no pages go without the 20 MB.
 func loadTemplates() map[alerts.Language]map[string]*template.Template {
 	out := map[alerts.Language]map[string]*template.Template{}
 	for _, l := range alerts.Languages {
@@ -292,7 +293,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		}
 	}
 	var b bytes.Buffer
-	if err := templates[l][name].Execute(&b, f); err != nil {
+	if err := templates()[l][name].Execute(&b, f); err != nil {
 		return fmt.Errorf("make the page %s: %w", name, err)
 	}
 	h := w.Header()

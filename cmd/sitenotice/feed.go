@@ -178,7 +178,7 @@ type feedImport struct {
 
 // importHeap is how much memory an import has for itself, beside what the database
 // takes. It is a limit for the collector of garbage, which works harder near it.
-const importHeap = 96 << 20
+const importHeap = 80 << 20
 
 // Run reads the file into the feed.
 func (c *feedImport) Run(ctx context.Context, cfg *Config, std streams) error {
