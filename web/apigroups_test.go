@@ -63,6 +63,7 @@ func TestErrorsNameTheMember(t *testing.T) {
 				t.Errorf("%s %s: %d %s, want %d %s (%s)", c.path, c.body, r.StatusCode, pointer, c.status, c.pointer, p.Detail)
 			}
 		}
+		s.expect(s.call("POST", on("/test"), token, `{}`), http.StatusConflict, "has not proved itself yet: send it a ping")
 		s.expect(s.call("POST", "/areas", token, `area=camden`, "Content-Type", "application/x-www-form-urlencoded"), http.StatusUnsupportedMediaType)
 		s.expect(s.call("POST", "/areas", token, `{"area":{"type":"`+strings.Repeat("x", 100_000)+`"}}`), http.StatusRequestEntityTooLarge)
 	})

@@ -77,6 +77,26 @@ func (a *API) own(answer func(w http.ResponseWriter, r *http.Request, e alerts.E
 	}
 }
 
+// inState says what to do when something is not possible in the state in which an
+// endpoint is.
+func inState(e alerts.Endpoint, err error) error {
+	if !errors.Is(err, alerts.ErrConflict) {
+		return err
+	}
+	detail := "This is possible once the endpoint is active. It is " + string(e.State) + "."
+	switch {
+	case e.State == alerts.EndpointPending && e.Format.IsChat():
+		detail = "The endpoint has not proved itself yet: a ping to it (POST …/ping) shows a code in the room; send that to …/confirm."
+	case e.State == alerts.EndpointPending:
+		detail = "The endpoint has not proved itself yet: send it a ping (POST …/ping), which your program answers with the challenge in it."
+	case e.State == alerts.EndpointDisabled:
+		detail = "The endpoint was switched off: send it a ping (POST …/ping), which your program answers with the challenge in it."
+	case e.State == alerts.EndpointPaused:
+		detail = "The endpoint is paused: resume it first (POST …/resume)."
+	}
+	return &fault{status: http.StatusConflict, detail: detail}
+}
+
 // show answers with an endpoint as it is now.
 func (a *API) show(w http.ResponseWriter, r *http.Request, id int64) error {
 	e, err := a.Store.Endpoint(r.Context(), id)
@@ -214,14 +234,14 @@ func (a *API) rotateSecret(w http.ResponseWriter, r *http.Request, e alerts.Endp
 
 func (a *API) pauseEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.PauseEndpoint(r.Context(), e.ID); err != nil {
-		return err
+		return inState(e, err)
 	}
 	return a.show(w, r, e.ID)
 }
 
 func (a *API) resumeEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endpoint) error {
 	if err := a.Store.ResumeEndpoint(r.Context(), e.ID); err != nil {
-		return err
+		return inState(e, err)
 	}
 	return a.show(w, r, e.ID)
 }
@@ -245,7 +265,7 @@ func (a *API) testEndpoint(w http.ResponseWriter, r *http.Request, e alerts.Endp
 	}
 	ids, err := a.Store.TestFire(r.Context(), e.ID, in.Count, a.Now(), write)
 	if err != nil {
-		return err
+		return inState(e, err)
 	}
 	return accepted(w, struct {
 		Deliveries []string `json:"deliveries"`
