@@ -169,19 +169,23 @@ func (l Language) OnSiteWords(others []Application) string {
 	for i := range others {
 		past[i] = PastCase{others[i].ID, EndingOf(&others[i].Details)}
 	}
-	return l.countEndings(past, "other here", "others here")
+	if len(past) == 0 {
+		return ""
+	}
+	return l.Say("%s: %s", l.Plural(len(past), "other here", "others here"), l.countEndings(past))
 }
 
 // PastWords counts other applications on a site: "3 earlier here: 2 refused, 1
 // approved"; "" when there are none.
 func (l Language) PastWords(past []PastCase) string {
-	return l.countEndings(past, "earlier here", "earlier here")
-}
-
-func (l Language) countEndings(past []PastCase, one, many string) string {
 	if len(past) == 0 {
 		return ""
 	}
+	return l.Say("%s: %s", l.Plural(len(past), "earlier here", "earlier here"), l.countEndings(past))
+}
+
+// countEndings says how many ended how: "2 refused, 1 approved".
+func (l Language) countEndings(past []PastCase) string {
 	counts := map[Ending]int{}
 	for _, p := range past {
 		counts[p.Ending]++
@@ -189,8 +193,22 @@ func (l Language) countEndings(past []PastCase, one, many string) string {
 	var parts []string
 	for _, o := range endings {
 		if n := counts[o]; n > 0 {
-			parts = append(parts, l.Plural(n, string(o), string(o)))
+			parts = append(parts, l.ending(o, n))
 		}
 	}
-	return l.Say("%s: %s", l.Plural(len(past), one, many), strings.Join(parts, ", "))
+	return strings.Join(parts, ", ")
+}
+
+func (l Language) ending(o Ending, n int) string {
+	switch o {
+	case EndingRefused:
+		return l.Plural(n, "refused", "refused")
+	case EndingApproved:
+		return l.Plural(n, "approved", "approved")
+	case EndingWithdrawn:
+		return l.Plural(n, "withdrawn", "withdrawn")
+	case EndingOpen:
+		return l.Plural(n, "undecided", "undecided")
+	}
+	return l.Plural(n, "decided otherwise", "decided otherwise")
 }

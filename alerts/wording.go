@@ -356,6 +356,11 @@ func Capital(s string) string {
 	return string(unicode.ToUpper(r[0])) + string(r[1:])
 }
 
+var cadenceNames = map[Cadence]string{Immediate: "immediate", Daily: "daily", Weekly: "weekly"}
+
+// CadenceName names a cadence, as in "all daily alerts".
+func (l Language) CadenceName(c Cadence) string { return label(l, cadenceNames, c) }
+
 // CadenceWords says how often mail comes: "once a day at 07:00, London time".
 func (l Language) CadenceWords(c Cadence) string {
 	switch c {

@@ -19,7 +19,7 @@ import (
 var translated = map[string]bool{
 	"home.html": true, "near.html": true, "search.html": true, "wish.html": true, "sent.html": true, "confirm.html": true,
 	"links.html": true, "linksent.html": true, "manage.html": true, "mute.html": true, "move.html": true, "stop.html": true, "never.html": true,
-	"erased.html": true, "expired.html": true, "error.html": true, "application.html": true, "notice.html": true,
+	"erased.html": true, "complaints.html": true, "reach.html": true, "expired.html": true, "error.html": true, "application.html": true, "notice.html": true,
 	"authorities.html": true, "authority.html": true, "reliability.html": true, "told.html": true, "why.html": true, "whynot.html": true,
 	"about.html": true, "commenting.html": true, "privacy.html": true, "accessibility.html": true,
 }

@@ -44,7 +44,7 @@ func (s *Server) reach(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "reach.html", "Who was told: "+p.Name, p)
+	return s.render(w, r, http.StatusOK, "reach.html", languageOf(r).Say("Who was told: %s", p.Name), p)
 }
 
 // reachJSON is the same for programs.

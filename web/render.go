@@ -124,6 +124,7 @@ func loadLanguage(l alerts.Language) map[string]*template.Template {
 		"metres":      alerts.Metres,
 		"moment":      l.Moment,
 		"day":         l.Day,
+		"monthName":   func(m alerts.Month) string { return m.In(l) },
 		"shortDay":    l.ShortDay,
 		"say":         l.Say,
 		"word":        l.Word,

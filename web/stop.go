@@ -57,7 +57,7 @@ func cadenceAlerts(l alerts.Language, cs []alerts.Cadence) string {
 	}
 	names := make([]string, len(cs))
 	for i, c := range cs {
-		names[i] = l.Word(string(c))
+		names[i] = l.CadenceName(c)
 	}
 	return l.Say("%s alerts", l.Listing(names))
 }

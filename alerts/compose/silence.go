@@ -134,7 +134,7 @@ func (w *writer) stopWords(cs []alerts.Cadence) string {
 	}
 	names := make([]string, len(cs))
 	for i, c := range cs {
-		names[i] = w.l.Word(string(c))
+		names[i] = w.l.CadenceName(c)
 	}
 	return w.l.Say("Stop all %s alerts", w.l.Listing(names))
 }
