@@ -71,7 +71,7 @@ func (k Keys) DeliveryTag(delivery int64) string {
 // is not one of ours.
 func (k Keys) ReadDeliveryTag(tag string) (delivery int64, err error) {
 	n, mac, _ := strings.Cut(strings.ToLower(tag), "-")
-	if !slices.ContainsFunc(k.ring, func(k key) bool { return equal(mac, k.tag("delivery", n)) }) {
+	if !slices.ContainsFunc(k.ring, func(k key) bool { return !k.leaked && equal(mac, k.tag("delivery", n)) }) {
 		return 0, ErrBadToken
 	}
 	if delivery, err = strconv.ParseInt(n, 36, 64); err != nil {
@@ -124,7 +124,7 @@ func (i Inbound) Read(address string) (t Tagged, err error) {
 			return t, ErrBadToken
 		}
 		subject := parts[0] + "-" + parts[1]
-		if !slices.ContainsFunc(i.keys.ring, func(k key) bool { return equal(parts[2], k.tag("unsubscribe by mail", subject)) }) {
+		if !slices.ContainsFunc(i.keys.ring, func(k key) bool { return !k.leaked && equal(parts[2], k.tag("unsubscribe by mail", subject)) }) {
 			return t, ErrBadToken
 		}
 		for _, c := range []Cadence{Immediate, Daily, Weekly, Reminders, Notes} {

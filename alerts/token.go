@@ -11,22 +11,26 @@ import (
 )
 
 // Keys is the operator's key ring for links and hashes (SITENOTICE_KEYS): the
-// first key signs, all of them verify, so that links in old mails keep working.
+// first key signs, all of them verify, so that links in old mails keep working. One
+// that has leaked verifies nothing any more; what was hashed or sealed with it is
+// still found and opened.
 type Keys struct{ ring []key }
 
 type key struct {
 	id     string
 	secret []byte
+	leaked bool
 }
 
 var encoding = base64.RawURLEncoding.Strict()
 
 // ParseKeys reads "id:key,id:key", the newest first; keys are base64url of at
-// least 32 bytes.
+// least 32 bytes. A minus before the id says that the key has leaked.
 func ParseKeys(s string) (Keys, error) {
 	var k Keys
 	for entry := range strings.SplitSeq(s, ",") {
 		id, secret, ok := strings.Cut(strings.TrimSpace(entry), ":")
+		id, leaked := strings.CutPrefix(id, "-")
 		if !ok || id == "" || strings.Contains(id, ".") {
 			return Keys{}, fmt.Errorf("SITENOTICE_KEYS must be a list of id:key, for example k1:%s", encoding.EncodeToString(make([]byte, 4))+"…")
 		}
@@ -34,7 +38,10 @@ func ParseKeys(s string) (Keys, error) {
 		if err != nil || len(b) < 32 {
 			return Keys{}, fmt.Errorf("the key %q in SITENOTICE_KEYS must be base64url of at least 32 bytes", id)
 		}
-		k.ring = append(k.ring, key{id, b})
+		k.ring = append(k.ring, key{id, b, leaked})
+	}
+	if k.ring[0].leaked {
+		return Keys{}, fmt.Errorf("the first key in SITENOTICE_KEYS has a minus, so it has leaked: put a new one in front of it, for example k%d:%s", len(k.ring)+1, strings.TrimPrefix(NewKeys(), "k1:"))
 	}
 	return k, nil
 }
@@ -77,7 +84,7 @@ func (k Keys) Verify(purpose, token string) (subject string, err error) {
 		return "", ErrBadToken
 	}
 	for _, key := range k.ring {
-		if key.id == parts[0] && hmac.Equal(mac, key.mac(purpose, string(b))) {
+		if key.id == parts[0] && !key.leaked && hmac.Equal(mac, key.mac(purpose, string(b))) {
 			return string(b), nil
 		}
 	}

@@ -86,3 +86,43 @@ func TestBadKeyRingsAreRefused(t *testing.T) {
 		t.Errorf("ParseKeys(NewKeys()): %v", err)
 	}
 }
+
+// A key that has leaked lets nobody in any more; what it hid is still found.
+func TestALeakedKeySignsNothingAndStillFinds(t *testing.T) {
+	secret := func(c string) string { return base64.RawURLEncoding.EncodeToString([]byte(strings.Repeat(c, 32))) }
+	parse := func(s string) alerts.Keys {
+		t.Helper()
+		keys, err := alerts.ParseKeys(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	before := parse("a:" + secret("a"))
+	link, address, sealed := before.Sign("manage", "7:2026-12-01"), before.AddressKeys("jo@example.org")[0], before.SealSecret("whsec_x")
+	inbound, err := alerts.ParseInbound("bounces@example.org", before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := parse("b:" + secret("b") + ",-a:" + secret("a"))
+	if _, err := after.Verify("manage", link); !errors.Is(err, alerts.ErrBadToken) {
+		t.Errorf("a link made with the leaked key: %v", err)
+	}
+	if got, err := after.Verify("manage", after.Sign("manage", "7:2026-12-01")); err != nil || got != "7:2026-12-01" {
+		t.Errorf("a link made with the new key: %q, %v", got, err)
+	}
+	if keys := after.AddressKeys("jo@example.org"); len(keys) != 2 || keys[1] != address {
+		t.Error("who signed up before the leak is not found any more")
+	}
+	if got, err := after.OpenSecret(sealed); err != nil || got != "whsec_x" {
+		t.Errorf("what was sealed before the leak opens as %q, %v", got, err)
+	}
+	if again, err := alerts.ParseInbound("bounces@example.org", after); err != nil {
+		t.Error(err)
+	} else if _, err := again.Read(inbound.ReturnPath(41)); err == nil {
+		t.Error("a return path made with the leaked key is believed")
+	}
+	if _, err := alerts.ParseKeys("-a:" + secret("a")); err == nil || !strings.Contains(err.Error(), "has leaked: put a new one in front") {
+		t.Errorf("a ring that begins with a leaked key: %v", err)
+	}
+}

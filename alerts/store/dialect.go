@@ -74,6 +74,11 @@ func (d dialect) open(ctx context.Context, dsn string) (write, read *sql.DB, err
 			return nil, nil, fmt.Errorf("the folder %s does not exist or cannot be read; create it, or name another with --data", dir)
 		}
 	}
+	// A new file is its owner's alone, whatever the folder is; SQLite gives the journal
+	// the same rights.
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err == nil {
+		f.Close()
+	}
 	name := func(pragmas ...string) string {
 		q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
 			"busy_timeout(10000)", "foreign_keys(1)", "secure_delete(1)", "temp_store(2)", "journal_size_limit(67108864)"}, pragmas...)}

@@ -128,13 +128,15 @@ func (s *Store) feedsDue(ctx context.Context, now time.Time) (alerts.Work, error
 	return w, nil
 }
 
-// IsTickDone reports whether the work of a period has been done.
-func (s *Store) IsTickDone(ctx context.Context, name, period string) (done bool, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM tick WHERE name = $1 AND period = $2 AND done_at > 0)`, name, period).Scan(&done)
+// IsTickDue reports whether the work of a period, which began at a moment, is still
+// to be done. A service that has done nothing at all before that moment owes nothing.
+func (s *Store) IsTickDue(ctx context.Context, name, period string, at time.Time) (due bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM tick WHERE claimed_at < $1) AND NOT EXISTS (SELECT 1 FROM tick WHERE name = $2 AND period = $3 AND done_at > 0)`,
+		at.UnixMilli(), name, period).Scan(&due)
 	if err != nil {
 		return false, fmt.Errorf("look whether %s of %s is done: %w", name, period, err)
 	}
-	return done, nil
+	return due, nil
 }
 
 // Rests returns the senders that the other side does not let through.

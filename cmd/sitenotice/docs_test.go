@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -119,5 +120,77 @@ func TestWhatPeopleAskForHasTests(t *testing.T) {
 	}
 	for name := range tests {
 		t.Errorf("%s is not in docs/asked-for.md", name)
+	}
+}
+
+// So are the commands within sentences, as far as they go, and the settings.
+func TestTheDocumentsNameRealSettingsAndCommandsInSentences(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deploy, err := filepath.Glob(filepath.Join("..", "..", "docs", "deploy", "*"))
+	if err != nil || len(deploy) < 2 {
+		t.Fatal(deploy, err)
+	}
+	parser, err := kong.New(&commands{}, kong.DefaultEnvars("SITENOTICE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]bool{"SITENOTICE_SHARED": true} // of the tests
+	for _, flag := range parser.Model.AllFlags(false) {
+		for _, f := range flag {
+			for _, name := range f.Envs {
+				settings[name] = true
+			}
+		}
+	}
+	named := regexp.MustCompile(`SITENOTICE_[A-Z][A-Z_]*[A-Z]`)
+	inline := regexp.MustCompile("`sitenotice ([a-z][^`]*)`")
+	quoted := regexp.MustCompile(`"[^"]*"|'[^']*'`)
+	commands, variables := 0, 0
+	for _, file := range append(append(files, deploy...), filepath.Join("..", "..", "README.md")) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range named.FindAllString(string(b), -1) {
+			variables++
+			if !settings[name] && !strings.HasPrefix(name, "SITENOTICE_FEED_") { // those are named by declarations
+				t.Errorf("%s names %s, which is no setting", filepath.Base(file), name)
+			}
+		}
+		for _, m := range inline.FindAllStringSubmatch(string(b), -1) {
+			words := strings.Fields(quoted.ReplaceAllString(strings.TrimRight(strings.NewReplacer("NUMBER", "7", "STAGE", "match").Replace(m[1]), " …"), "QUOTED"))
+			commands++
+			if err := parses(words); err != nil && !strings.HasPrefix(err.Error(), "expected ") && !strings.HasPrefix(err.Error(), "missing flags: ") {
+				t.Errorf("%s: sitenotice %s: %v", filepath.Base(file), strings.Join(words, " "), err)
+			}
+		}
+	}
+	if commands < 20 || variables < 10 {
+		t.Errorf("only %d commands and %d settings were found", commands, variables)
+	}
+}
+
+// The unit is one that systemd understands, and gives few rights.
+func TestTheUnitIsUnderstoodAndHardened(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "deploy", "sitenotice.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program is not installed here; anything that can be run stands for it.
+	unit := filepath.Join(t.TempDir(), "sitenotice.service")
+	if err := os.WriteFile(unit, []byte(strings.Replace(string(b), "/usr/local/bin/sitenotice serve", "/bin/sh", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("systemd-analyze", "verify", unit).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	if out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=15", unit).CombinedOutput(); err != nil {
+		t.Errorf("its exposure is above 1.5: %v\n%s", err, out)
 	}
 }

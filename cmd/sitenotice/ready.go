@@ -29,11 +29,11 @@ func (s *service) work(ctx context.Context) ([]alerts.Work, []alerts.SenderRest,
 			return nil, nil, err
 		}
 		if at, period, ok := alerts.LastPeriod(schedule, now); ok {
-			done, err := s.store.IsTickDone(ctx, task.name, period)
+			due, err := s.store.IsTickDue(ctx, task.name, period, at)
 			if err != nil {
 				return nil, nil, err
 			}
-			if !done {
+			if due {
 				w.Waiting, w.Since = 1, at
 			}
 		}

@@ -51,6 +51,8 @@ func TestReadyIsRedOnlyWhileWorkWouldNotFinishByItself(t *testing.T) {
 			}
 		}
 		expect("before any work", 503, "no worker has ever run", "not ready")
+		w.pass("ingest", "match", "compose", "deliver", "webhooks")
+		expect("as soon as a new service works", 200) // its first night is yet to come
 		w.everyStage()
 		expect("after a pass of each stage", 200, "ok  database", "\nready\n")
 
@@ -59,6 +61,14 @@ func TestReadyIsRedOnlyWhileWorkWouldNotFinishByItself(t *testing.T) {
 		expect("nothing is matched", 503, "NOT still:match: Nothing works out who is to be told")
 		w.pass("match")
 		expect("and then it is", 200)
+		w.wait(28 * time.Hour)
+		w.pass("ingest", "match", "compose", "deliver", "webhooks")
+		expect("the morning after", 200)
+		w.wait(10 * time.Hour)
+		w.pass("ingest", "match", "compose", "deliver", "webhooks")
+		expect("the evening after", 503, "NOT late:audit", "NOT late:housekeeping")
+		w.everyStage()
+		expect("and then it is done", 200)
 
 		// The relay is away: work finishes by itself once it is back.
 		w.exec(`INSERT INTO sender (name, failures, paused_until, reason) VALUES ('mail', 900, $1, 'dial tcp 10.1.2.3:25: connection refused')`, w.now().Add(15*time.Minute).UnixMilli())
