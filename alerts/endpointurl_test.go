@@ -4,11 +4,15 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // shared returns a file of the sample data; the test is skipped when there is none.
@@ -32,11 +36,31 @@ func TestOnlyThePublicInternetMayBeDialled(t *testing.T) {
 	if err != nil || len(rows) < 50 {
 		t.Fatalf("%d addresses: %v", len(rows), err)
 	}
-	for _, row := range rows {
-		at := netip.AddrPortFrom(netip.MustParseAddr(row[0]), 443)
-		if got := (Guard{}).Allows(at); got != (row[1] == "allow") {
-			t.Errorf("%s: allowed %v, want %s (%s)", row[0], got, row[1], row[2])
+	// A real dialer asks; where it would go on, it is stopped before it connects.
+	stopped := errors.New("stopped")
+	dialer := net.Dialer{Timeout: time.Second, Control: func(network, address string, c syscall.RawConn) error {
+		if err := (Guard{}).Control(network, address, c); err != nil {
+			return err
 		}
+		return stopped
+	}}
+	for _, row := range rows {
+		t.Run(row[0], func(t *testing.T) {
+			at := netip.AddrPortFrom(netip.MustParseAddr(row[0]), 443)
+			if got := (Guard{}).Allows(at); got != (row[1] == "allow") {
+				t.Errorf("allowed %v, want %s (%s)", got, row[1], row[2])
+			}
+			want := ErrNotPublic
+			if row[1] == "allow" {
+				want = stopped
+			}
+			if conn, err := dialer.Dial("tcp", at.String()); !errors.Is(err, want) {
+				// A machine without IPv6, or a zone that is no interface, is not even asked.
+				if !strings.Contains(fmt.Sprint(err), "address family not supported") && !strings.Contains(fmt.Sprint(err), "no such network interface") {
+					t.Errorf("dialled: %v, %v; want %v (%s)", conn, err, want, row[2])
+				}
+			}
+		})
 	}
 }
 
@@ -75,16 +99,18 @@ func TestOddAddressesAreRefusedWhenAnEndpointIsMade(t *testing.T) {
 		t.Fatalf("%d addresses: %v", len(corpus.Cases), err)
 	}
 	for _, c := range corpus.Cases {
-		got, err := (URLPolicy{}).Check(c.URL)
-		var invalid *InvalidError
-		switch {
-		case c.Verdict == "reject" && !errors.As(err, &invalid):
-			t.Errorf("%q (%s) is stored as %q", c.URL, c.Why, got)
-		case c.Verdict != "reject" && err != nil:
-			t.Errorf("%q (%s): %v", c.URL, c.Why, err)
-		case c.Verdict == "reject" && (invalid.Field != "url" || strings.Contains(invalid.Problem, "%!")):
-			t.Errorf("%q: %+v", c.URL, invalid)
-		}
+		t.Run(c.URL, func(t *testing.T) {
+			got, err := (URLPolicy{}).Check(c.URL)
+			var invalid *InvalidError
+			switch {
+			case c.Verdict == "reject" && !errors.As(err, &invalid):
+				t.Errorf("%q (%s) is stored as %q", c.URL, c.Why, got)
+			case c.Verdict != "reject" && err != nil:
+				t.Errorf("%q (%s): %v", c.URL, c.Why, err)
+			case c.Verdict == "reject" && (invalid.Field != "url" || strings.Contains(invalid.Problem, "%!")):
+				t.Errorf("%q: %+v", c.URL, invalid)
+			}
+		})
 	}
 }
 

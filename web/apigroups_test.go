@@ -1,10 +1,15 @@
 package web_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 )
 
 // Each fault in a body is said with its place in it.
@@ -132,4 +137,42 @@ func TestAGroupsProgramSetsUpAnEndpoint(t *testing.T) {
 		s.expect(s.call("GET", on(""), token, ""), http.StatusNotFound)
 		s.expect(s.call("GET", "/endpoints", token, ""), http.StatusOK, `"endpoints":[]`)
 	})
+}
+
+// Each address of the corpus is refused, or not, by the interface itself, in words
+// that tell nothing of our network.
+func TestOddAddressesAreRefusedByTheInterface(t *testing.T) {
+	dir := os.Getenv("SITENOTICE_SHARED")
+	if dir == "" {
+		t.Skip("SITENOTICE_SHARED is not set: the corpus is not read")
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "delivery", "corpora", "ssrf_urls.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var corpus struct {
+		Cases []struct{ URL, Verdict, Why string }
+	}
+	if err := json.Unmarshal(b, &corpus); err != nil || len(corpus.Cases) < 60 {
+		t.Fatalf("%d addresses: %v", len(corpus.Cases), err)
+	}
+	s := newSite(t, storetest.Engines(t)[0])
+	_, token := s.program("gwen")
+	for _, c := range corpus.Cases {
+		t.Run(c.URL, func(t *testing.T) {
+			body, err := json.Marshal(map[string]string{"name": "x", "url": c.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := s.call("POST", "/endpoints", token, string(body))
+			if want := map[bool]int{true: http.StatusUnprocessableEntity, false: http.StatusCreated}[c.Verdict == "reject"]; r.StatusCode != want {
+				t.Errorf("%d, want %d (%s): %s", r.StatusCode, want, c.Why, r.Body)
+			}
+			if c.Verdict != "reject" {
+				s.expect(s.call("DELETE", fmt.Sprintf("/endpoints/%d", got[struct{ ID int64 }](s, r).ID), token, ""), http.StatusNoContent)
+			} else if !strings.Contains(r.Body, `"pointer":"#/url"`) || strings.Contains(r.Body, "private") || strings.Contains(r.Body, "loopback") {
+				t.Errorf("%s", r.Body)
+			}
+		})
+	}
 }

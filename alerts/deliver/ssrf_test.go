@@ -3,6 +3,7 @@ package deliver_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -225,14 +226,16 @@ func TestARedirectIsAFailureAndItsTargetIsNeverVisited(t *testing.T) {
 		redirects := append(corpus.Redirects, corpus.Redirects[0])
 		redirects[len(redirects)-1].Location = "http://127.0.0.1:" + strconv.Itoa(int(port)) + "/"
 		for _, c := range redirects {
-			r := receive(t, status(c.Status, "Location", c.Location))
-			e, _ := q.active(r.URL)
-			q.queue(e, 1)
-			q.pass()
-			d, attempts := q.last(e)
-			if d.State != alerts.DeliveryQueued || attempts[0].Status != c.Status || attempts[0].Class != alerts.HookStatus || len(r.requests()) != 1 {
-				t.Errorf("%d to %s: %s, %+v, %d requests", c.Status, c.Location, d.State, attempts, len(r.requests()))
-			}
+			t.Run(fmt.Sprint(c.Status, " to ", c.Location), func(t *testing.T) {
+				r := receive(t, status(c.Status, "Location", c.Location))
+				e, _ := q.active(r.URL)
+				q.queue(e, 1)
+				q.pass()
+				d, attempts := q.last(e)
+				if d.State != alerts.DeliveryQueued || attempts[0].Status != c.Status || attempts[0].Class != alerts.HookStatus || len(r.requests()) != 1 {
+					t.Errorf("%s, %+v, %d requests", d.State, attempts, len(r.requests()))
+				}
+			})
 		}
 		if caught.Load() != 0 {
 			t.Error("a redirect was followed")
