@@ -37,11 +37,11 @@ func ReadFeatures(r io.Reader, object string) ([]Feature, error) {
 		Features []struct {
 			ID         any
 			Properties map[string]any
-			Geometry   *geoJSON
+			Geometry   json.RawMessage
 		}
 		ID         any
 		Properties map[string]any
-		Geometry   *geoJSON
+		Geometry   json.RawMessage
 		topology
 	}
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
@@ -63,13 +63,13 @@ func ReadFeatures(r io.Reader, object string) ([]Feature, error) {
 	switch head.Type {
 	case "FeatureCollection":
 		for _, f := range head.Features {
-			g, err := f.Geometry.geom(0)
+			g, err := decodeGeoJSON(f.Geometry)
 			if err := add(f.ID, f.Properties, g, err); err != nil {
 				return nil, err
 			}
 		}
 	case "Feature":
-		g, err := head.Geometry.geom(0)
+		g, err := decodeGeoJSON(head.Geometry)
 		if err := add(head.ID, head.Properties, g, err); err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package geo
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,15 +8,6 @@ import (
 	geom "github.com/twpayne/go-geom"
 	"github.com/twpayne/go-geom/encoding/geojson"
 )
-
-// geoJSON is any GeoJSON object (RFC 7946), as far as this package reads it.
-type geoJSON struct {
-	Type        string          `json:"type"`
-	Coordinates json.RawMessage `json:"coordinates"`
-	Geometries  []*geoJSON      `json:"geometries"` // of a GeometryCollection
-	Geometry    *geoJSON        `json:"geometry"`   // of a Feature
-	Features    []*geoJSON      `json:"features"`   // of a FeatureCollection
-}
 
 // DecodeGeoJSON reads a GeoJSON geometry, Feature or FeatureCollection of
 // points and polygons. The answer is a point, multipoint, polygon or
@@ -31,136 +21,158 @@ func DecodeGeoJSON(b []byte) (geom.T, error) {
 	if len(b) > maxText {
 		return nil, errors.New("decode GeoJSON: it is longer than 16 MB")
 	}
-	var object *geoJSON
-	err := json.Unmarshal(b, &object)
-	var g geom.T
-	if err == nil {
-		g, err = object.geom(0)
-	}
-	if err == nil {
-		g, err = clean(g)
-	}
+	g, err := decodeGeoJSON(b)
 	if err != nil {
 		return nil, fmt.Errorf("decode GeoJSON: %w", err)
 	}
 	return g, nil
 }
 
-func (o *geoJSON) geom(depth int) (geom.T, error) {
-	if o == nil {
+func decodeGeoJSON(b []byte) (geom.T, error) {
+	if len(b) == 0 {
 		return nil, errEmpty
 	}
-	if depth > 4 {
+	var object any
+	if err := json.Unmarshal(b, &object); err != nil {
+		return nil, err
+	}
+	return GeoJSON(object)
+}
+
+// GeoJSON is [DecodeGeoJSON] of what package encoding/json has decoded into an any,
+// its numbers float64 or json.Number.
+func GeoJSON(object any) (geom.T, error) {
+	g, err := geoJSON(object, 0)
+	if err == nil {
+		g, err = clean(g)
+	}
+	return g, err
+}
+
+// geoJSON reads any object of RFC 7946, as far as this package knows them.
+func geoJSON(value any, depth int) (geom.T, error) {
+	object, ok := value.(map[string]any)
+	switch {
+	case value == nil:
+		return nil, errEmpty
+	case !ok:
+		return nil, errors.New("it is not an object")
+	case depth > 4:
 		return nil, errors.New("collections are nested too deep")
 	}
-	switch o.Type {
+	kind, _ := object["type"].(string)
+	var flat []float64
+	var ends []int
+	var endss [][]int
+	var err error
+	switch c := object["coordinates"]; kind {
 	case "Point":
-		var c []float64
-		flat, err := o.flat(&c, func(flat []float64) ([]float64, error) { return position(flat, c) })
-		if err != nil {
-			return nil, err
+		if flat, err = position(flat, c); err == nil {
+			return geom.NewPointFlat(geom.XY, flat), nil
 		}
-		return geom.NewPointFlat(geom.XY, flat), nil
 	case "MultiPoint":
-		var c [][]float64
-		flat, err := o.flat(&c, func(flat []float64) ([]float64, error) { return positions(flat, c) })
-		if err != nil {
-			return nil, err
+		if flat, err = positions(flat, c); err == nil {
+			return geom.NewMultiPointFlat(geom.XY, flat), nil
 		}
-		return geom.NewMultiPointFlat(geom.XY, flat), nil
 	case "Polygon":
-		var c [][][]float64
-		var ends []int
-		flat, err := o.flat(&c, func(flat []float64) (_ []float64, err error) {
-			flat, ends, err = ringPositions(flat, c)
-			return flat, err
-		})
-		if err != nil {
-			return nil, err
+		if flat, ends, err = ringPositions(flat, c); err == nil {
+			return geom.NewPolygonFlat(geom.XY, flat, ends), nil
 		}
-		return geom.NewPolygonFlat(geom.XY, flat, ends), nil
 	case "MultiPolygon":
-		var c [][][][]float64
-		var endss [][]int
-		flat, err := o.flat(&c, func(flat []float64) (_ []float64, err error) {
-			for _, polygon := range c {
-				var ends []int
-				if flat, ends, err = ringPositions(flat, polygon); err != nil {
-					return nil, err
-				}
-				endss = append(endss, ends)
-			}
-			return flat, nil
-		})
-		if err != nil {
-			return nil, err
+		var polygons []any
+		polygons, err = members(c)
+		for i := 0; i < len(polygons) && err == nil; i++ {
+			flat, ends, err = ringPositions(flat, polygons[i])
+			endss = append(endss, ends)
 		}
-		return geom.NewMultiPolygonFlat(geom.XY, flat, endss), nil
+		if err == nil {
+			return geom.NewMultiPolygonFlat(geom.XY, flat, endss), nil
+		}
 	case "Feature":
-		return o.Geometry.geom(depth + 1)
+		return geoJSON(object["geometry"], depth+1)
 	case "GeometryCollection":
-		return collect(o.Geometries, depth)
+		return collect(object["geometries"], depth)
 	case "FeatureCollection":
-		return collect(o.Features, depth)
+		return collect(object["features"], depth)
 	case "LineString", "MultiLineString":
-		return nil, fmt.Errorf("a %s cannot be a place: use a point or a polygon", o.Type)
+		return nil, fmt.Errorf("a %s cannot be a place: use a point or a polygon", kind)
 	case "":
 		return nil, errors.New(`there is no "type"`)
+	default:
+		return nil, fmt.Errorf("%.40q is not a type of GeoJSON", kind)
 	}
-	return nil, fmt.Errorf("%.40q is not a type of GeoJSON", o.Type)
+	return nil, fmt.Errorf("the coordinates of a %s: %w", kind, err)
 }
 
-// flat decodes the coordinates into target, then lets read turn it into flat X
-// and Y. JSON's null would pass as the number 0, so it is refused first.
-func (o *geoJSON) flat(target any, read func([]float64) ([]float64, error)) ([]float64, error) {
-	if len(o.Coordinates) == 0 {
+// members returns the members of a list; nothing at all is empty.
+func members(value any) ([]any, error) {
+	switch list := value.(type) {
+	case nil:
 		return nil, errEmpty
+	case []any:
+		return list, nil
 	}
-	if bytes.Contains(o.Coordinates, []byte("null")) {
-		return nil, errors.New("a coordinate is null")
-	}
-	if err := json.Unmarshal(o.Coordinates, target); err != nil {
-		return nil, fmt.Errorf("the coordinates of a %s: %w", o.Type, err)
-	}
-	return read(nil)
+	return nil, errors.New("they are not the lists that they should be")
 }
 
-func position(flat, c []float64) ([]float64, error) {
-	if len(c) == 0 {
+// position adds the X and Y of a position to flat. JSON's null is no number.
+func position(flat []float64, value any) ([]float64, error) {
+	list, err := members(value)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(list) == 0:
 		return nil, errEmpty
-	}
-	if len(c) < 2 {
+	case len(list) < 2:
 		return nil, errors.New("a position needs a longitude and a latitude")
 	}
-	return append(flat, c[0], c[1]), nil
-}
-
-func positions(flat []float64, c [][]float64) (_ []float64, err error) {
-	for _, p := range c {
-		if flat, err = position(flat, p); err != nil {
-			return nil, err
+	for _, n := range list[:2] {
+		switch n := n.(type) {
+		case float64:
+			flat = append(flat, n)
+		case json.Number:
+			v, err := n.Float64()
+			if err != nil {
+				return nil, fmt.Errorf("%.40q is not a number", n)
+			}
+			flat = append(flat, v)
+		case nil:
+			return nil, errors.New("a coordinate is null")
+		default:
+			return nil, errors.New("a coordinate is not a number")
 		}
 	}
 	return flat, nil
 }
 
-func ringPositions(flat []float64, c [][][]float64) (_ []float64, ends []int, err error) {
-	for _, ring := range c {
-		if flat, err = positions(flat, ring); err != nil {
-			return nil, nil, err
-		}
+func positions(flat []float64, value any) ([]float64, error) {
+	list, err := members(value)
+	for i := 0; i < len(list) && err == nil; i++ {
+		flat, err = position(flat, list[i])
+	}
+	return flat, err
+}
+
+func ringPositions(flat []float64, value any) (_ []float64, ends []int, err error) {
+	list, err := members(value)
+	for i := 0; i < len(list) && err == nil; i++ {
+		flat, err = positions(flat, list[i])
 		ends = append(ends, len(flat))
 	}
-	return flat, ends, nil
+	return flat, ends, err
 }
 
 // collect gathers the members of a collection, passing over empty ones such as
 // features without a geometry.
-func collect(members []*geoJSON, depth int) (geom.T, error) {
+func collect(value any, depth int) (geom.T, error) {
 	var polygons [][][]float64
 	var points []float64
-	for _, m := range members {
-		g, err := m.geom(depth + 1)
+	list, err := members(value)
+	if err != nil && !errors.Is(err, errEmpty) {
+		return nil, err
+	}
+	for _, m := range list {
+		g, err := geoJSON(m, depth+1)
 		if err == nil {
 			g, err = clean(g)
 		}

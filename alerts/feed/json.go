@@ -197,6 +197,11 @@ type jsonRow map[string]any
 
 func (r jsonRow) cell(column string) string { return textAt(r, column) }
 
+func (r jsonRow) object(column string) map[string]any {
+	object, _ := valueAt(r, column).(map[string]any)
+	return object
+}
+
 type geoJSONRow map[string]any
 
 func (r geoJSONRow) cell(column string) string {
@@ -210,27 +215,36 @@ func (r geoJSONRow) cell(column string) string {
 	return textAt(r, "id")
 }
 
+func (r geoJSONRow) object(column string) map[string]any {
+	if column != geometryColumn {
+		return nil
+	}
+	geometry, _ := r["geometry"].(map[string]any)
+	return geometry
+}
+
 // textAt returns the value at a path of names as text: a string as it is, a
 // number or boolean as JSON writes it, a list of them joined with commas, an
 // object as JSON.
-func textAt(object map[string]any, path string) string {
-	value, ok := object[path] // a name may itself hold dots
-	if !ok {
-		name, rest, found := strings.Cut(path, ".")
-		if !found {
-			return ""
-		}
-		switch inner := object[name].(type) {
-		case map[string]any:
-			return textAt(inner, rest)
-		case []any: // "locations.0.address"
-			if n, err := strconv.Atoi(strings.SplitN(rest, ".", 2)[0]); err == nil && n >= 0 && n < len(inner) {
-				return textAt(map[string]any{strconv.Itoa(n): inner[n]}, rest)
-			}
-		}
-		return ""
+func textAt(object map[string]any, path string) string { return text(valueAt(object, path)) }
+
+func valueAt(object map[string]any, path string) any {
+	if value, ok := object[path]; ok { // a name may itself hold dots
+		return value
 	}
-	return text(value)
+	name, rest, found := strings.Cut(path, ".")
+	if !found {
+		return nil
+	}
+	switch inner := object[name].(type) {
+	case map[string]any:
+		return valueAt(inner, rest)
+	case []any: // "locations.0.address"
+		if n, err := strconv.Atoi(strings.SplitN(rest, ".", 2)[0]); err == nil && n >= 0 && n < len(inner) {
+			return valueAt(map[string]any{strconv.Itoa(n): inner[n]}, rest)
+		}
+	}
+	return nil
 }
 
 func text(value any) string {

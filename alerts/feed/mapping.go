@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	geom "github.com/twpayne/go-geom"
+
 	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/geo"
 )
@@ -337,19 +339,19 @@ func anyCRS(x, y float64) (geo.Point, bool) {
 // It notes in the row what is odd about the position.
 func (m *mapping) site(c cells, row *Row) (alerts.Site, *alerts.Fault) {
 	point, problem := m.point(c, row)
-	outline := func(text string) (alerts.Site, bool) {
-		site, box, ok := boundary(text)
+	outline := func(column string) (alerts.Site, bool) {
+		site, box, ok := boundaryIn(c, column)
 		row.Astray = ok && point.Located() && !box.Grow(astrayBeyond).Contains(point.Point())
 		return site, ok
 	}
 	if m.adapter.Format == "geojson" {
-		if site, ok := outline(c.cell(geometryColumn)); ok {
+		if site, ok := outline(geometryColumn); ok {
 			return site, nil
 		}
 	}
 	if from := m.columns["boundary"]; from != nil {
 		for _, name := range from.columns() { // the first that is a place, not the first that is filled
-			if site, ok := outline(strings.TrimSpace(c.cell(name))); ok {
+			if site, ok := outline(name); ok {
 				return site, nil
 			}
 		}
@@ -403,6 +405,21 @@ func plotted(p geo.Point) alerts.Site {
 	return alerts.Site{Lon: p.Lon, Lat: p.Lat, Method: alerts.MethodPoint, Uncertainty: alerts.DefaultUncertainty[alerts.MethodPoint]}
 }
 
+// boundaryIn reads the site in a column, and the box around it. What has been decoded
+// already is not written down to be read again.
+func boundaryIn(c cells, column string) (alerts.Site, geo.Box, bool) {
+	if o, ok := c.(objects); ok {
+		if object := o.object(column); object != nil {
+			g, err := geo.GeoJSON(object)
+			if err != nil {
+				return alerts.Site{}, geo.Box{}, false
+			}
+			return outlined(g)
+		}
+	}
+	return boundary(strings.TrimSpace(c.cell(column)))
+}
+
 // boundary reads a site given as GeoJSON or WKT in longitude and latitude, and the box
 // around it.
 func boundary(text string) (alerts.Site, geo.Box, bool) {
@@ -410,23 +427,31 @@ func boundary(text string) (alerts.Site, geo.Box, bool) {
 		return alerts.Site{}, geo.Box{}, false
 	}
 	decode := geo.DecodeWKT
-	site := alerts.Site{Method: alerts.MethodBoundary}
-	g, err := decode(text)
 	if strings.HasPrefix(text, "{") {
-		g, err = geo.DecodeGeoJSON([]byte(text))
+		decode = func(text string) (geom.T, error) { return geo.DecodeGeoJSON([]byte(text)) }
 	}
-	if err != nil || geo.Bounds(g).Empty() {
+	g, err := decode(text)
+	if err != nil {
+		return alerts.Site{}, geo.Box{}, false
+	}
+	return outlined(g)
+}
+
+// outlined is the site of an outline that is in the United Kingdom, and the box around it.
+func outlined(g geom.T) (alerts.Site, geo.Box, bool) {
+	box := geo.Bounds(g)
+	if box.Empty() {
 		return alerts.Site{}, geo.Box{}, false
 	}
 	centre := geo.Centre(g)
 	if !geo.InUK(centre) {
 		return alerts.Site{}, geo.Box{}, false
 	}
-	site.Lon, site.Lat = centre.Lon, centre.Lat
-	box := geo.Bounds(g)
+	site := alerts.Site{Method: alerts.MethodBoundary, Lon: centre.Lon, Lat: centre.Lat}
 	if box.MinLon == box.MaxLon && box.MinLat == box.MaxLat {
 		return plotted(centre), box, true
 	}
+	var err error
 	if site.Shape, err = geo.EncodeWKB(g); err != nil {
 		return alerts.Site{}, geo.Box{}, false
 	}

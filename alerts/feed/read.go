@@ -52,6 +52,12 @@ type cells interface {
 	cell(column string) string
 }
 
+// objects are cells of a form that nests: a column may hold an object.
+type objects interface {
+	// object returns the object in a column, nil when none is there.
+	object(column string) map[string]any
+}
+
 // A format reads the rows of a source, calling yield for each with its line.
 type format func(a *Adapter, r *bufio.Reader, yield func(line int, c cells) error) error
 
