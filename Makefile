@@ -58,6 +58,7 @@ bench: ## measure; PostGIS is compared with when it is installed
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . ./geo/... ./alerts/compose
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m -v ./alerts/ingest ./alerts/match ./alerts/deliver ./cmd/sitenotice
 	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench MillionRows -benchtime 1x -timeout 60m -v ./cmd/sitenotice
+	CGO_ENABLED=0 $(TESTENV) $(GO) test -run '^$$' -bench AreaPage -benchtime 300x -timeout 60m -v ./web
 
 .PHONY: torture
 torture: ## kill the program and break its database over and over (KILLS=1000 times on each engine; hours)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -99,15 +100,37 @@ type candidate struct {
 
 // inBox returns the applications whose points lie in a box and that are listed
 // within some days, the newest first. The index answers it without touching the rows.
+//
+// Few cells are asked one by one, each in the order of the index, so that no more of a
+// crowded one is read than is listed; of several at once everything would be read and
+// sorted.
 func (s *Store) inBox(ctx context.Context, box geo.Box, after alerts.Cursor, since, to alerts.Date, limit int) ([]candidate, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (c candidate, err error) {
+	scan := func(rows *sql.Rows) (c candidate, err error) {
 		return c, rows.Scan(&c.id, &c.listed, &c.at.Lon, &c.at.Lat)
-	}, `SELECT id, listed, lon, lat FROM application
-		WHERE cell IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden
+	}
+	const query = `SELECT id, listed, lon, lat FROM application WHERE cell %s AND NOT hidden
 		AND lon BETWEEN $2 AND $3 AND lat BETWEEN $4 AND $5 AND listed >= $6 AND listed <= $7 AND (listed, id) < ($8, $9)
-		ORDER BY listed DESC, id DESC LIMIT $10`,
-		list(cellsOf(box)), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat, since, until(to), afterListed(after), afterID(after), limit)
+		ORDER BY listed DESC, id DESC LIMIT $10`
+	cells := cellsOf(box)
+	if len(cells) > fewCells {
+		return collect(ctx, s.read, scan, fmt.Sprintf(query, `IN (SELECT `+s.dialect.intValue+` FROM json_each($1))`),
+			list(cells), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat, since, until(to), afterListed(after), afterID(after), limit)
+	}
+	var all []candidate
+	for _, cell := range cells {
+		some, err := collect(ctx, s.read, scan, fmt.Sprintf(query, `= $1`),
+			cell, box.MinLon, box.MaxLon, box.MinLat, box.MaxLat, since, until(to), afterListed(after), afterID(after), limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Or(cmp.Compare(b.listed, a.listed), cmp.Compare(b.id, a.id)) })
+	return all[:min(len(all), limit)], nil
 }
+
+// fewCells is how many cells are asked one by one; a circle of 4 km touches as many.
+const fewCells = 12
 
 // afterListed and afterID put the zero cursor before every application.
 func afterListed(c alerts.Cursor) string {
@@ -201,14 +224,4 @@ func (s *Store) History(ctx context.Context, application int64) ([]alerts.Event,
 		return nil, fmt.Errorf("read the history of application %d: %w", application, err)
 	}
 	return events, nil
-}
-
-// AuthoritiesNear returns the slugs of the authorities with applications in the
-// box around a circle.
-func (s *Store) AuthoritiesNear(ctx context.Context, centre geo.Point, radius float64) ([]string, error) {
-	box := geo.CircleBox(centre, radius)
-	return collect(ctx, s.read, func(rows *sql.Rows) (slug string, err error) { return slug, rows.Scan(&slug) },
-		`SELECT DISTINCT authority FROM application WHERE cell IN (SELECT `+s.dialect.intValue+` FROM json_each($1)) AND NOT hidden
-		AND lon BETWEEN $2 AND $3 AND lat BETWEEN $4 AND $5 ORDER BY authority`,
-		list(cellsOf(box)), box.MinLon, box.MaxLon, box.MinLat, box.MaxLat)
 }

@@ -19,6 +19,12 @@ func cellColumn(lon float64) int64 { return int64(math.Floor(lon / cellLon)) }
 
 func cellAt(row, column int64) int64 { return row*10000 + column }
 
+// cellCorner is the south-western corner of a cell.
+func cellCorner(cell int64) (south, west float64) {
+	row := (cell + 5000) / 10000 // columns west of Greenwich are negative
+	return float64(row) * cellLat, float64(cell-row*10000) * cellLon
+}
+
 // cellsOf lists the cells that a box touches.
 func cellsOf(b geo.Box) []int64 {
 	cells := []int64{}

@@ -386,3 +386,49 @@ func TestAWardIsListed(t *testing.T) {
 		}
 	})
 }
+
+// The councils around a place are known without counting a crowd each time: to a few
+// hundred metres, and what is new at once.
+func TestAuthoritiesNearAPlace(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		at := func(east, north float64) alerts.Details {
+			return alerts.Details{Site: alerts.Site{Lon: camden.Lon + east/69_300, Lat: camden.Lat + north/111_260, Method: alerts.MethodPoint}}
+		}
+		near := func(radius float64) string {
+			t.Helper()
+			slugs, err := d.AuthoritiesNear(d.Context(), camden, radius)
+			if err != nil {
+				d.Fatal(err)
+			}
+			return strings.Join(slugs, " ")
+		}
+		for _, slug := range []string{"camden", "islington", "far"} {
+			d.exec(`INSERT INTO authority (slug, name) VALUES ($1, $2) ON CONFLICT DO NOTHING`, slug, slug)
+		}
+		if got := near(500); got != "" {
+			d.Errorf("at first %q", got)
+		}
+		for i, c := range []struct {
+			slug         string
+			east, north  float64
+			at500, at5km string
+		}{
+			{"camden", 100, 0, "camden", "camden"},
+			{"islington", 0, -3000, "camden", "camden islington"}, // the same cell or the next, whichever
+			{"far", 20_000, 0, "camden", "camden islington"},
+			{"islington", -300, 100, "camden islington", "camden islington"},
+		} {
+			details := at(c.east, c.north)
+			details.Reference = fmt.Sprint(i)
+			d.put(c.slug, "2026-11-01", details)
+			for range 2 { // counted, and remembered
+				if got := near(500); got != c.at500 {
+					d.Errorf("after %s: within 500 m %q, want %q", c.slug, got, c.at500)
+				}
+				if got := near(5000); got != c.at5km {
+					d.Errorf("after %s: within 5 km %q, want %q", c.slug, got, c.at5km)
+				}
+			}
+		}
+	})
+}

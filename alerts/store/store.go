@@ -30,6 +30,7 @@ type Store struct {
 	write, read *sql.DB
 	dialect     dialect
 	dsn         string
+	present     present
 }
 
 // Open opens the database named by dsn, "sqlite:PATH" or "postgres://…". A SQLite
