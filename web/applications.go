@@ -235,6 +235,7 @@ type authorityPage struct {
 	listing
 	Site      string // web address
 	Registers []feedHealth
+	Course    alerts.Course
 	Ago       string
 }
 
@@ -258,6 +259,9 @@ func (s *Server) authority(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := authorityPage{Coverage: c, listing: list, Registers: registers, Site: alerts.WebLink(c.Website)}
+	if page.Course, err = s.courseOf(r.Context(), slug); err != nil {
+		return err
+	}
 	if c.LastRead > 0 {
 		page.Ago = ago(languageOf(r), s.Now().Sub(time.UnixMilli(c.LastRead)))
 	}

@@ -3,13 +3,16 @@ package web_test
 import (
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sitenotice/sitenotice/alerts"
 	"github.com/sitenotice/sitenotice/alerts/store/storetest"
+	"github.com/sitenotice/sitenotice/web"
 	"github.com/sitenotice/sitenotice/web/browsertest"
 )
 
@@ -124,6 +127,22 @@ func TestTheOtherPages(t *testing.T) {
 	recipient := s.subscribed("jo@example.org")
 	s.exec(`INSERT INTO reach (authority, month, applications, told, people, alerts, new_people, new_alerts, hours_median, hours_p95, dated_people, dated_alerts, days_median, days_p95)
 		VALUES ('camden', '2026-10', 214, 180, 1312, 4099, 1290, 2105, 2, 21, 1188, 1907, 17, 6), ('camden', '2026-09', 188, 2, 3, 4, 3, 4, 2, 21, 3, 4, 17, 6)`)
+	manage := "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:2026-12-01", recipient))
+	gone := s.subscribed("gone@example.org")
+	if err := s.store.Erase(t.Context(), gone, s.now); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(s.post(manage+"/address", "email", "new@example.org"), http.StatusSeeOther)
+	move := s.mailLink("/move/")
+	s.expect(s.post(manage+"/preferences", "remind", "3", "notes", "yes"), http.StatusSeeOther)
+	s.expect(s.post("/mute/"+s.server.Keys.Sign("mute", alerts.MuteSubject(recipient, 3)), "what", "site"), http.StatusOK)
+	s.tell("told@example.org", recipient, 1)
+	odd := s.oddApplication()
+	for i := range alerts.DisputeReports {
+		if err := s.store.ReportPlace(t.Context(), 2, 0, fmt.Sprint(i), alerts.DefaultLimits, s.now); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p := browsertest.Open(t, browsertest.Desktop, s.url+"/")
 	for _, page := range []struct{ name, path string }{
 		{"application", "/applications/camden/2026%2F0001%2FP"},
@@ -153,6 +172,22 @@ func TestTheOtherPages(t *testing.T) {
 		{"complaints", "/complaints"},
 		{"report", "/authorities/camden/report"},
 		{"not-found", "/no-such-page"},
+		{"sign-up", "/sign-up?postcode=NW1+8NH"},
+		{"sign-up-ward", "/sign-up?area=ward&find=hall"},
+		{"sign-up-council", "/sign-up?area=authority"},
+		{"sign-up-drawn", "/sign-up?area=polygon"},
+		{"add-area", manage + "/areas/new?area=ward"},
+		{"mute", "/mute/" + s.server.Keys.Sign("mute", alerts.MuteSubject(recipient, 1))},
+		{"move", move},
+		{"told", "/told/" + s.server.Keys.Sign("told", "told@example.org")},
+		{"disputed", "/applications/camden/2026%2F0002%2FP"},
+		{"odd", "/applications/camden/ODD%2F1"},
+		{"odd-area", "/near?lat=51.7&lon=-0.3&radius=500"},
+		{"odd-notice", "/applications/camden/ODD%2F1/notice"},
+		{"odd-why", s.server.Keys.WhyPath(int64(s.count(`SELECT min(id) FROM subscription`)), odd)},
+		{"why-not-found", manage + "/why?reference=ODD%2F1"},
+		{"settings", manage},
+		{"erased", "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:2026-12-01", gone))},
 	} {
 		for _, c := range sizes {
 			p.Resize(c.size)
@@ -176,6 +211,48 @@ func TestTheOtherPages(t *testing.T) {
 		p.Axe()
 		shot(t, p, "dark-"+page.name)
 	}
+}
+
+// oddApplication stores an application with all that feeds have in store for a page:
+// forty lines, one long word, writing from the right, signs that are pictures.
+func (s *site) oddApplication() int64 {
+	s.Helper()
+	return s.addApplication("camden", alerts.Details{Reference: "ODD/1", Kind: alerts.KindFull, Status: alerts.StatusConsultation, Received: "2026-11-20", CommentsUntil: "2026-12-01",
+		Address:     "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogochlaan 1234567890123456789012345678901234567890, \u05e8\u05d7\u05d5\u05d1 \u05d4\u05e0\u05d1\u05d9\u05d0\u05d9\u05dd \U0001F3D7\uFE0F",
+		Description: strings.Repeat("Line of a description that goes on and on, and on,\n", 40) + strings.Repeat("Unbreakable", 30) + " \u0634\u0627\u0631\u0639 \U0001F3E1\U0001F333 <b>bold</b> &amp;",
+		KindRaw:     strings.Repeat("KINDWITHOUTSPACES", 6), StatusRaw: "x", URL: "https://planning.camden.example/" + strings.Repeat("a", 180),
+		Site: alerts.Site{Lon: -0.3, Lat: 51.7, Method: alerts.MethodPostcode, Uncertainty: 100}})
+}
+
+// tell makes a mail that told a person of the events of an application.
+func (s *site) tell(messageID string, recipient, application int64) {
+	s.Helper()
+	s.exec(`INSERT INTO delivery (kind, recipient_id, cadence, state, priority, message_id, subject, text, html, headers, next_at, created_at) VALUES ('alert', $1, 'daily', 'sent', 1, $2, 'x', 'x', 'x', '[]', 0, 0)`, recipient, messageID)
+	s.exec(`UPDATE event SET state = 'live', seq = id WHERE application_id = $1`, application)
+	s.exec(`INSERT INTO match (version_id, seq, recipient_id, delivery_id) SELECT (SELECT min(id) FROM subscription_version WHERE recipient_id = $1), e.seq, CAST($2 AS BIGINT), (SELECT max(id) FROM delivery)
+		FROM event e WHERE e.application_id = $3 AND e.seq IS NOT NULL`, recipient, recipient, application)
+}
+
+// Where the scripts that draw maps were not there when the program was built, every
+// form still asks for the same and every page is whole.
+func TestPagesWithoutAMap(t *testing.T) {
+	s := newSite(t, storetest.Engines(t)[0])
+	recipient := s.subscribed("jo@example.org")
+	web.WithoutMap(t)
+	manage := "/manage/" + s.server.Keys.Sign("manage", fmt.Sprintf("%d:2026-12-01", recipient))
+	p := browsertest.Open(t, browsertest.Narrow, s.url+"/")
+	p.Scripts(true) // of which there are none for maps
+	for _, path := range []string{"/sign-up?postcode=NW1+8NH", "/sign-up?area=polygon", manage + "/areas/new?area=polygon", fmt.Sprintf("%s/areas/%d", manage, s.count(`SELECT min(id) FROM subscription`))} {
+		p.Go(s.url + path)
+		p.FitsWidth()
+		p.Axe()
+	}
+	p.Go(s.url + "/sign-up?area=polygon")
+	p.Fill("Corners of the area", "51.54, -0.15\n51.54, -0.13\n51.53, -0.14")
+	p.Click("Once a week")
+	p.Fill("Your e-mail address", "ann@example.org")
+	p.Click("Sign up")
+	p.Expect("Check your e-mail")
 }
 
 // TestTabbingFollowsTheEye goes through the home and area pages with the keyboard

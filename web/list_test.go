@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
 )
@@ -167,5 +168,24 @@ func TestSearchTakesWhateverIsTyped(t *testing.T) {
 		s.exec(`UPDATE application SET hidden = TRUE WHERE reference = '2026/0003/L'`)
 		s.expect(s.get("/search?q=railings"), http.StatusOK, "Nothing found")
 		s.expect(s.get("/search?q=2026%2F0003%2FL"), http.StatusOK, "Nothing found")
+	})
+}
+
+func TestTheCourseOfACouncilsApplicationsInNumbers(t *testing.T) {
+	eachSite(t, func(s *site) {
+		if strings.Contains(s.get("/authorities/camden").Body, "in numbers") {
+			t.Error("four applications carry numbers")
+		}
+		for i := range 40 {
+			d := alerts.Details{Reference: fmt.Sprintf("N/%d", i), Received: "2026-01-10", Valid: "2026-01-12", Status: alerts.StatusPending}
+			if i < 30 {
+				d.Status, d.Decision, d.Decided = alerts.StatusDecided, alerts.DecisionApproved, "2026-03-09"
+			}
+			s.addApplication("camden", d)
+		}
+		s.exec(`INSERT INTO application (authority, reference, version, first_seen, updated_at, listed, details) VALUES ('camden', 'first', 1, 0, 0, '2024-01-01', '{}')`)
+		s.advance(2 * time.Hour) // what was counted is believed for an hour
+		s.expect(s.get("/authorities/camden"), http.StatusOK, "In the last 12 full months 42 applications came in: about 4 a month",
+			"Of 40 applications that came in between 18 and 6 months ago, 75 % are decided and 0 % were withdrawn", "Half of the decisions were made within 56 days")
 	})
 }

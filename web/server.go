@@ -52,6 +52,7 @@ type Store interface {
 	Histories(ctx context.Context, feeds []alerts.Feed) ([]alerts.FeedHistory, error)
 	Timeliness(ctx context.Context, slugs []string) (map[string]alerts.Timeliness, error)
 	Trust(ctx context.Context) (alerts.Trust, error)
+	Course(ctx context.Context, slug string, today alerts.Date) (alerts.Course, error)
 	Reach(ctx context.Context, authority string) ([]alerts.Tally, error)
 
 	Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error
@@ -189,6 +190,8 @@ type Server struct {
 
 	Files   Files  // looks into councils' files; nil, or API nil, for no such pages
 	Uploads string // folder in which such files wait for the next step
+
+	courses courses
 }
 
 // Handler returns all pages.
