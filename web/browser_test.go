@@ -193,8 +193,10 @@ func TestTheOtherPages(t *testing.T) {
 			p.Resize(c.size)
 			p.Go(s.url + page.path)
 			p.FitsWidth()
-			p.Axe()
-			if c.name != "narrow" {
+			if c.name != "phone" { // which has the layout of a narrow window
+				p.Axe()
+			}
+			if c.name != "desktop" || !strings.HasPrefix(page.name, "odd") {
 				shot(t, p, page.name+"-"+c.name)
 			}
 		}
