@@ -46,11 +46,11 @@ func timeline(l alerts.Language, d *alerts.Details, today alerts.Date) []milesto
 	add(d.Received, "The council received it", "")
 	add(d.Valid, "The council accepted it as complete", "")
 	add(d.CommentsFrom, "Comments could be sent from here on", "Comments can be sent from here on")
-	closes := "Last day to comment"
-	if !d.IsOpen() {
-		closes = ""
+	if d.IsOpen() {
+		add(d.CommentsUntil, "Comments closed", "Last day to comment")
+	} else {
+		add(d.CommentsUntil, "Comments closed", "")
 	}
-	add(d.CommentsUntil, "Comments closed", closes)
 	add(d.Committee, "It went before a committee", "It goes before a committee")
 	if d.IsOpen() {
 		add(d.Target, "The council meant to decide by this day", "The council means to decide by this day")

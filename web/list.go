@@ -217,7 +217,7 @@ func (s *Server) list(ctx context.Context, q alerts.Query, f listFilter, at list
 	}
 	for _, format := range api.Formats {
 		if format.Extension != api.NDJSON.Extension {
-			l.Outputs = append(l.Outputs, output{format.Label, at.with(f, format.Extension)})
+			l.Outputs = append(l.Outputs, output{in.Word(format.Label), at.with(f, format.Extension)})
 		}
 	}
 	for _, a := range page.Applications {

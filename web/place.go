@@ -116,11 +116,10 @@ func (s *Server) findPostcode(l alerts.Language, form *placeForm) (at spot, ok b
 	switch {
 	case errors.As(err, &syntax):
 		form.Suggestion = syntax.Suggestion
-		problem := sentence(syntax.Problem)
-		if shown, ok := strings.CutSuffix(problem, " is not a postcode"); ok {
-			return fault("%s is not a postcode", shown)
+		if rest, ok := strings.CutPrefix(syntax.Problem, syntax.Shown); ok && syntax.Shown != "" {
+			return fault("%s"+pins.Replace(strings.TrimRight(rest, ".")), syntax.Shown)
 		}
-		return fault(problem)
+		return fault(sentence(syntax.Problem))
 	case errors.As(err, &partial):
 		return fault("%s is only the beginning of a postcode. Enter all of it, like N1C 4AG", clip(form.Postcode, 10))
 	case err != nil:

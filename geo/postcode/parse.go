@@ -36,7 +36,10 @@ func (c Code) Sector() string {
 // person who typed it. Suggestion is what they may have meant, if letters and
 // digits that look alike were mixed up; it is for offering, never for using
 // unasked.
-type SyntaxError struct{ Input, Problem, Suggestion string }
+type SyntaxError struct {
+	Input, Problem, Suggestion string
+	Shown                      string // what was typed, where Problem begins with it
+}
 
 func (e *SyntaxError) Error() string {
 	if e.Suggestion != "" {
@@ -77,24 +80,27 @@ func Parse(s string) (Code, error) {
 	fail := func(problem string) (Code, error) {
 		return "", &SyntaxError{Input: s, Problem: problem}
 	}
+	failed := func(shown, problem string) (Code, error) {
+		return "", &SyntaxError{Input: s, Problem: shown + problem, Shown: shown}
+	}
 	switch {
 	case compact == "":
 		return fail("Enter a postcode, such as NW1 8NH.")
 	case strings.HasPrefix(compact, "BFPO"):
 		return fail("A BFPO number is a forces address without a place on the map. Place a pin on the map instead.")
 	case overseas[shown]:
-		return fail(shown + " is the code of an overseas territory, where planning is not part of the United Kingdom's.")
+		return failed(shown, " is the code of an overseas territory, where planning is not part of the United Kingdom's.")
 	}
 	if err := partial(s, words); err != nil {
 		return "", err
 	}
 	if fixed, ok := repair(compact); ok {
-		return "", &SyntaxError{Input: s, Suggestion: string(fixed), Problem: shown + " is not a postcode."}
+		return "", &SyntaxError{Input: s, Suggestion: string(fixed), Problem: shown + " is not a postcode.", Shown: shown}
 	}
 	if code, ok := Find(s); ok {
 		return "", &SyntaxError{Input: s, Suggestion: string(code), Problem: "There is more here than a postcode."}
 	}
-	return fail(shown + " is not a postcode. Postcodes look like NW1 8NH; check yours, or place a pin on the map.")
+	return failed(shown, " is not a postcode. Postcodes look like NW1 8NH; check yours, or place a pin on the map.")
 }
 
 // split folds a text to the words of capitals and digits in it. Zero-width
