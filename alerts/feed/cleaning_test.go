@@ -97,7 +97,9 @@ var cleaning = []cleaned{
 		return r.Record.Details.Received == "2026-02-10" && r.Record.Details.Valid == ""
 	}},
 
-	{rule: "latitude and longitude that have changed places", file: yorkCSV, raw: "LATITUDE,LONGITUDE", read: "york/york", line: 2, reference: "25/00417/CLU", altered: swapped("LATITUDE", "LONGITUDE"), holds: func(r *feed.Row) bool {
+	{rule: "latitude and longitude that have changed places", file: yorkCSV, raw: "LATITUDE,LONGITUDE", read: "york/york", line: 2, reference: "25/00417/CLU", altered: func(b []byte) []byte {
+		return swapped("LATITUDE", "LONGITUDE")(replaced(",498.26373108,458957,451035,", ",498.26373108,,,")(b))
+	}, holds: func(r *feed.Row) bool {
 		s := r.Record.Details.Site
 		return s.Lat > 53.95 && s.Lat < 53.96 && s.Lon > -1.11 && s.Lon < -1.10
 	}},

@@ -115,6 +115,9 @@ func TestWhatIsTakenBackIsNotFilledFromAnOldRecord(t *testing.T) {
 		w.wantNews(&last, "consultation 26/1")
 		w.read("", csv(row("NEW1", until("")...), row("2")))
 		w.wantNews(&last, "corrected 26/1")
+		if n := w.count(`SELECT count(*) FROM record WHERE source_key = 'OLD1' AND run_id = (SELECT max(id) FROM run)`); n != 0 {
+			t.Error("the old record counts as one that was read just now, and may come before the new one")
+		}
 		if day := deadline(); day != "" {
 			t.Errorf("people are told to comment until %s, which the council has taken back", day)
 		}
