@@ -148,6 +148,13 @@ func (s *scanner) Visit(n ast.Node) ast.Visitor {
 		if !ok {
 			arguments, ok = calls[s.where][name]
 		}
+		if name == "append" && len(n.Args) > 1 {
+			if to, ok := n.Args[0].(*ast.SelectorExpr); ok && lists[to.Sel.Name] {
+				for _, a := range n.Args[1:] {
+					s.note(text(a))
+				}
+			}
+		}
 		if name == "render" && len(n.Args) == 6 {
 			s.note(text(n.Args[4]))
 		}
@@ -171,6 +178,10 @@ func (s *scanner) Visit(n ast.Node) ast.Visitor {
 			for _, one := range texts {
 				s.note(one)
 			}
+		}
+	case *ast.CompositeLit:
+		if kind, ok := n.Type.(*ast.Ident); ok && kind.Name == "link" && len(n.Elts) > 0 && !s.tablesOnly {
+			s.note(text(n.Elts[0]))
 		}
 	case *ast.KeyValueExpr:
 		if key, ok := n.Key.(*ast.Ident); ok && !s.tablesOnly {

@@ -502,7 +502,7 @@ func Agree(english, translated string) error {
 	return nil
 }
 
-var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+# 0-9.]*([a-zA-Z%])`)
+var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+#0-9.]*([sdfgqvx%])`)
 
 // outline lists where placeholders stand, by the branches around them, and the
 // conditions.
