@@ -17,7 +17,7 @@ func TestNounsAfterNumbersInBothLanguages(t *testing.T) {
 		{"application", "applications", map[int]string{0: "0 applications", 1: "1 application", 2: "2 applications", 1204: "1,204 applications"},
 			map[int]string{0: "0 cais", 1: "1 cais", 2: "2 gais", 3: "3 chais", 4: "4 cais", 6: "6 chais", 11: "11 cais", 1204: "1,204 cais"}},
 		{"day", "days", map[int]string{1: "1 day", 3: "3 days"}, map[int]string{0: "0 diwrnod", 1: "1 diwrnod", 2: "2 ddiwrnod", 3: "3 diwrnod", 6: "6 diwrnod", 11: "11 diwrnod"}},
-		{"person", "people", map[int]string{1: "1 person", 2: "2 people"}, map[int]string{1: "1 person", 2: "2 berson", 3: "3 pherson", 6: "6 pherson", 11: "11 person"}},
+		{"home", "homes", map[int]string{1: "1 home", 2: "2 homes"}, map[int]string{1: "1 cartref", 2: "2 gartref", 3: "3 chartref", 6: "6 chartref", 11: "11 cartref"}},
 		{"time", "times", map[int]string{1: "1 time", 2: "2 times"}, map[int]string{1: "1 waith", 2: "2 waith", 3: "3 gwaith", 6: "6 gwaith", 11: "11 gwaith"}},
 		{"mail", "mails", nil, map[int]string{0: "0 e-bost", 1: "1 e-bost", 2: "2 e-bost", 3: "3 e-bost", 6: "6 e-bost", 11: "11 e-bost"}},
 	} {
