@@ -121,6 +121,62 @@ func TestAPersonSignsUpAndStops(t *testing.T) {
 	}
 }
 
+// TestAPersonSignsUpInWelsh is the same way in Welsh, where words are longer, as narrow
+// as a page can be; the last pages are one's own.
+func TestAPersonSignsUpInWelsh(t *testing.T) {
+	s := newSite(t, storetest.Engines(t)[0])
+	p := browsertest.Open(t, browsertest.Narrow, s.url+"/")
+	look := func(name string) {
+		t.Helper()
+		p.FitsWidth()
+		p.Axe()
+		shot(t, p, "cy-"+name)
+	}
+	p.Click("Cymraeg")
+	p.Expect("Gwybod beth sydd ar y gweill yn eich ymyl")
+	look("home")
+	p.Fill("Eich cod post", "nonsense")
+	p.Submit()
+	p.Expect("Nid yw NONSENSE yn god post")
+	look("home-error")
+	p.Fill("Eich cod post", "nw1 8nh")
+	p.Submit()
+	p.Expect("Cynllunio ger NW1 8NH", "Yn y 90 diwrnod diwethaf roedd 3 o geisiadau newydd o fewn 500 m")
+	look("area")
+	p.Click("Unwaith yr wythnos")
+	p.Fill("Eich cyfeiriad e-bost", "jo@example")
+	p.Submit()
+	p.Expect("Gwiriwch y ffurflen", "Rhowch gyfeiriad e-bost fel enw@example.org")
+	look("area-error")
+	p.Fill("Eich cyfeiriad e-bost", "jo@example.org")
+	p.Click("Tanysgrifio")
+	p.Expect("Edrychwch ar eich e-bost")
+	look("sent")
+	if s.count(`SELECT count(*) FROM recipient WHERE language = 'cy'`) != 1 {
+		t.Error("the mails are not to be in Welsh")
+	}
+	s.deliver()
+	link := s.mailLink("/cy/confirm/")
+	p.Go(s.url + link)
+	p.Expect("O fewn 500 m i NW1 8NH", "Pob math o gais", "Unwaith yr wythnos")
+	look("confirm")
+	p.Click("Cadarnhau")
+	p.Expect("Mae eich hysbysiadau wedi’u cadarnhau")
+	p.Click("Newid neu atal eich hysbysiadau")
+	p.Expect("Eich hysbysiadau", "Ar gyfer jo@example.org")
+	look("manage")
+	p.Choose("Ysgrifennwch fy negeseuon yn", "en")
+	p.Click("Cadw’r iaith")
+	p.Expect("O hyn ymlaen daw eich negeseuon yn yr iaith a ddewisoch")
+	if s.count(`SELECT count(*) FROM recipient WHERE language = 'en'`) != 1 {
+		t.Error("the mails are not to be in English")
+	}
+	p.Go(s.url + "/cy/applications/camden/2026%2F0001%2FP")
+	look("application")
+	p.Click("English")
+	p.Expect("Follow this application")
+}
+
 // TestTheOtherPages looks at the pages that nothing is done on.
 func TestTheOtherPages(t *testing.T) {
 	s := newSite(t, storetest.Engines(t)[0])
