@@ -23,7 +23,8 @@ type applicationPage struct {
 	item
 	AuthorityName string
 	AuthoritySlug string
-	Full          string // the whole description
+	Full          string // the description, or its beginning
+	Rest          string // of a very long one
 	Facts         []fact
 	Council       string // the council's page of the case
 	CouncilHost   string
@@ -93,6 +94,7 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 		Full: alerts.Line(app.Description, 5000), Facts: facts(l, &app.Details), Timeline: timeline(l, &app.Details, today),
 		Council: alerts.WebLink(app.URL), CommentURL: alerts.WebLink(app.CommentURL), Source: l.SourceWords(&app.Details),
 		Follow: form, Ends: alerts.FollowEnds(&app.Details, false, app.UpdatedAt, today).In(l), Mailbox: s.Mailbox}
+	page.Full, page.Rest = beginning(page.Full)
 	page.CouncilHost = alerts.LinkHost(page.Council)
 	if app.Site.Located() {
 		if page.Map, err = siteSketch(l, app); err != nil {
@@ -134,6 +136,26 @@ func (s *Server) renderApplication(w http.ResponseWriter, r *http.Request, statu
 	return s.render(w, r, status, "application.html", title, page)
 }
 
+// How much of a description is shown before what can be done about the application;
+// one that is only a little longer is shown whole.
+const (
+	longDescription = 900
+	beginningOf     = 600
+)
+
+// beginning divides a very long text between two words.
+func beginning(text string) (first, rest string) {
+	runes := []rune(text)
+	if len(runes) <= longDescription {
+		return text, ""
+	}
+	at := beginningOf
+	if space := strings.LastIndexByte(string(runes[:beginningOf]), ' '); space > 0 {
+		at = len([]rune(string(runes[:beginningOf])[:space]))
+	}
+	return string(runes[:at]) + " …", "… " + strings.TrimSpace(string(runes[at:]))
+}
+
 func newHistoryItem(l alerts.Language, e alerts.Event) historyItem {
 	h := historyItem{What: l.EventLabel(e.Type), At: l.Moment(e.At), Late: e.Late}
 	for _, c := range alerts.Diff(e.Before, &e.After) {
@@ -163,7 +185,7 @@ func facts(l alerts.Language, d *alerts.Details) []fact {
 		add("The council calls it", raw)
 	}
 	if d.Scale != "" {
-		add("Scale", alerts.Line(d.Scale, 40))
+		add("Scale", alerts.Capital(alerts.Line(d.Scale, 40)))
 	}
 	day("Received", d.Received)
 	day("Valid from", d.Valid)
