@@ -237,6 +237,7 @@ type sketch struct {
 	Home    bool     // the middle is where the reader lives
 	Pin     bool     // the middle is the site
 	Plain   bool     // the area is no circle around the middle
+	Inner   bool     // the area is the inner circle: the outer one goes as far as the case
 	ScaleM  float64  // length of the scale bar
 	Scale   float64  // in the picture's units
 }

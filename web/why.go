@@ -101,7 +101,7 @@ func (s *Server) whySketch(ctx context.Context, l alerts.Language, area alerts.A
 		reach := max(area.Radius, area.Ring)
 		k = areaSketch(l, area.Centre, max(reach, roundUp(geo.Distance(area.Centre, at))), area.Label, nil)
 		if k.Radius > reach {
-			k.HalfM, k.Half = reach, reach*sketchCircle/k.Radius
+			k.HalfM, k.Half, k.Inner = reach, reach*sketchCircle/k.Radius, true
 		}
 	default:
 		g, err := s.groundOf(ctx, area)
