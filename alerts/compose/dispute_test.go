@@ -244,3 +244,38 @@ func TestEachPersonDoubtsAPlaceOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestEachCaseInAMailLeadsToWhyItReachedItsReader(t *testing.T) {
+	eachWorld(t, func(t *testing.T, w *world) {
+		here := w.subscribe("ida", circle(home, 200, "NW1 8NH"), alerts.Daily)
+		there := w.subscribe("ida", circle(far, 200, "E2 8DY"), alerts.Daily)
+		w.happen(alerts.EventReceived, "1", at(home))
+		elsewhere := at(far)
+		elsewhere.Address = "9 Canal Wharf, London E2 8DY"
+		w.happen(alerts.EventReceived, "2", elsewhere)
+		w.until("2026-05-05 07:00")
+		w.composed(1)
+		mail := w.oneMail()
+		want := map[[2]int64]bool{}
+		for reference, sub := range map[string]alerts.Subscription{"1": here, "2": there} {
+			want[[2]int64{sub.ID, w.count(`SELECT id FROM application WHERE reference = $1`, reference)}] = true
+		}
+		for _, word := range strings.Fields(mail.Text) {
+			token, ok := strings.CutPrefix(word, "https://alerts.example.org/why/")
+			if !ok {
+				continue
+			}
+			sub, application, err := w.keys.ParseWhy(token)
+			if err != nil || !want[[2]int64{sub, application}] {
+				t.Errorf("a link to subscription %d and application %d (%v)", sub, application, err)
+			}
+			delete(want, [2]int64{sub, application})
+			if !strings.Contains(mail.HTML, word) {
+				t.Error("the link is not in the HTML part")
+			}
+		}
+		if len(want) > 0 {
+			t.Errorf("no link for %v in\n%s", want, mail.Text)
+		}
+	})
+}
