@@ -159,6 +159,7 @@ type endpointPage struct {
 	Others   []alerts.GroupArea // areas of the group that it does not hear of
 	Secret   string             // shown this once
 	Log      []deliveryItem
+	Failed   string // why the latest ping failed, a sentence; empty when it did not, or waits
 	More     string
 	Days     int // how far back what was missed can be sent again
 	Earliest alerts.Date
@@ -231,6 +232,15 @@ func (s *Server) renderEndpoint(w http.ResponseWriter, r *http.Request, status i
 	}
 	for _, d := range log {
 		page.Log = append(page.Log, page.Endpoint.deliveryItem(d))
+	}
+	if i := slices.IndexFunc(log, func(d alerts.HookDelivery) bool { return d.IsPing() }); i >= 0 && log[i].State == alerts.DeliveryGivenUp {
+		tries, err := s.Store.Attempts(r.Context(), id, log[i].ID)
+		if err != nil {
+			return err
+		}
+		if len(tries) > 0 {
+			page.Failed = tries[len(tries)-1].Detail
+		}
 	}
 	if next != 0 {
 		page.More = fmt.Sprintf("%s?before=%d#log", page.Endpoint.Path, next)

@@ -96,6 +96,16 @@ func TestAGroupFromSignInToMembersAreasAndTokens(t *testing.T) {
 		}
 		s.expect(s.get(path("/tokens")), http.StatusOK, "Last used about 23 November 2026", "made by Hal")
 
+		// A mail about an endpoint leads to its page, by way of signing in.
+		stranger := s.another()
+		r = stranger.get(path("/endpoints"))
+		s.expect(r, http.StatusSeeOther)
+		s.expect(stranger.post("/sign-in", "email", "gwen@example.org", "to", path("/endpoints")), http.StatusSeeOther)
+		if r = stranger.post(s.mailLink("/sign-in/")); r.Header.Get("Location") != path("/endpoints") {
+			t.Errorf("after signing in it leads to %q", r.Header.Get("Location"))
+		}
+		stranger.expect(stranger.get(path("/endpoints")), http.StatusOK, "Webhooks")
+
 		// Whoever leaves takes their tokens with them; the last owner cannot.
 		s.expect(s.post(path("/leave")), http.StatusUnprocessableEntity, "A group needs an owner")
 		id := s.count(`SELECT account_id FROM role WHERE name = 'Hal'`)

@@ -151,7 +151,11 @@ func (s *Server) packOf(r *http.Request, p groupPage) (page packPage, err error)
 	page = packPage{groupPage: p, Pack: alerts.NewPack(all, meeting, p.Group.Quorum, cases, s.Now()), Full: full, Areas: len(areas)}
 	today := alerts.DateOf(s.Now())
 	for i, ward := range page.Wards {
-		part := packPart{Name: s.wardName(ward.Ward), ID: i + 1}
+		name, err := s.wardName(r.Context(), ward.Ward)
+		if err != nil {
+			return page, err
+		}
+		part := packPart{Name: name, ID: i + 1}
 		for _, list := range []struct {
 			title, hint string
 			cases       []alerts.GroupCase
@@ -217,17 +221,24 @@ func (s *Server) packCases(ctx context.Context, group int64, areas []alerts.Grou
 	return cases, full, err
 }
 
-// wardName is what a ward is called.
-func (s *Server) wardName(ward string) string {
+// wardName is what a ward is called: as the table of postcodes has it, or its
+// boundary, or the register.
+func (s *Server) wardName(ctx context.Context, ward string) (string, error) {
 	if ward == "" {
-		return "Ward not known"
+		return "Ward not known", nil
 	}
+	if !gss.MatchString(ward) {
+		return alerts.Line(ward, 80), nil
+	}
+	named := []wardFound{{Code: ward}}
 	if s.Postcodes != nil {
-		if name := s.Postcodes.WardName(ward); name != "" {
-			return name
-		}
+		named[0].Name = s.Postcodes.WardName(ward)
 	}
-	return alerts.Line(ward, 80)
+	named, err := s.nameWards(ctx, named)
+	if err != nil {
+		return "", err
+	}
+	return named[0].Name, nil
 }
 
 // newsWords says what happened to a case.

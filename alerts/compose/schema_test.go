@@ -384,6 +384,9 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 			}
 			close(goOn)
 			<-stopped
+			if then := w.openAsOf(asOf); fmt.Sprint(known) != fmt.Sprint(then) {
+				t.Errorf("seed %d: the snapshot at event %d has\n%v\nwant\n%v", seed, asOf, known, then)
+			}
 			for range random.IntN(10) {
 				something()
 			}
@@ -428,6 +431,30 @@ func TestASnapshotAndTheWebhooksAfterItTellEverythingOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// openAsOf is what was open after an event, and how it was described, by reference.
+func (w *world) openAsOf(event int64) map[string]string {
+	rows, err := w.db.Query(`SELECT a.reference, e.after FROM event e JOIN application a ON a.id = e.application_id WHERE e.seq <= $1 ORDER BY e.seq`, event)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer rows.Close()
+	open := map[string]string{}
+	for rows.Next() {
+		var reference, after string
+		var d alerts.Details
+		if err := rows.Scan(&reference, &after); err != nil {
+			w.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(after), &d); err != nil {
+			w.Fatal(err)
+		}
+		if delete(open, reference); d.IsOpen() {
+			open[reference] = d.Description
+		}
+	}
+	return open
 }
 
 func TestPastEventsCanBeSentForATest(t *testing.T) {
@@ -475,15 +502,18 @@ func TestTheOwnersOfAGroupHearOfAFailingEndpointOnceADay(t *testing.T) {
 		w.wait(time.Hour)
 		w.composed(1)
 		subjects := []string{}
-		rows, err := w.db.Query(`SELECT subject FROM delivery WHERE recipient_id = $1 ORDER BY id`, owner)
+		rows, err := w.db.Query(`SELECT subject, text FROM delivery WHERE recipient_id = $1 ORDER BY id`, owner)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var s string
-			if err := rows.Scan(&s); err != nil {
+			var s, text string
+			if err := rows.Scan(&s, &text); err != nil {
 				t.Fatal(err)
+			}
+			if log := fmt.Sprintf("/groups/5/endpoints/%d", e.ID); !strings.Contains(text, log) {
+				t.Errorf("the mail does not lead to %s:\n%s", log, text)
 			}
 			subjects = append(subjects, s)
 		}

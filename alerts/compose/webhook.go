@@ -72,7 +72,7 @@ func (s *Stage) endpointNews(e alerts.Endpoint) (alerts.Delivery, error) {
 		Link:    s.BaseURL + "/",
 	}
 	if e.GroupID != 0 {
-		l.Link = fmt.Sprintf("%s/groups/%d", s.BaseURL, e.GroupID)
+		l.Link = fmt.Sprintf("%s/groups/%d/endpoints/%d#log", s.BaseURL, e.GroupID, e.ID) // by way of signing in
 	}
 	if e.News == alerts.NewsDisabled {
 		l.Subject, l.Title = "Webhooks to “"+name+"” were switched off", "Your webhooks were switched off"
