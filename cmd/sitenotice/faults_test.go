@@ -254,13 +254,13 @@ func TestAKilledMigrationIsFinishedByTheNext(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			env := append(os.Environ(), "SITENOTICE_DATA="+t.TempDir(), "SITENOTICE_DB="+e.DSN, "SITENOTICE_KEYS="+alerts.NewKeys())
 			kills := 0
-			for range 40 {
+			for i := range 40 { // later and later, so that the first are killed wherever this runs
 				cmd := exec.Command("sitenotice", "migrate")
 				cmd.Env = env
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				timer := time.AfterFunc(time.Duration(20+rand.IntN(150))*time.Millisecond, func() { cmd.Process.Kill() })
+				timer := time.AfterFunc(time.Duration(5+5*i+rand.IntN(10))*time.Millisecond, func() { cmd.Process.Kill() })
 				err := cmd.Wait()
 				timer.Stop()
 				if err == nil {
