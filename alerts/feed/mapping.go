@@ -492,10 +492,13 @@ func parseDate(s, layout string) (alerts.Date, error) {
 	}
 	t, err := time.Parse(layout, s)
 	if err != nil {
-		return "", fmt.Errorf("this is not a date like %s", layout)
+		return "", fmt.Errorf("this is not a date like %s", exampleDay.Format(layout))
 	}
 	return plausible(alerts.Date(t.Format(time.DateOnly)))
 }
+
+// exampleDay shows how dates are written: its day cannot be taken for a month.
+var exampleDay = time.Date(2026, 2, 28, 0, 0, 0, 0, time.UTC)
 
 func plausible(d alerts.Date) (alerts.Date, error) {
 	if d < "1900-01-01" || d > "2200-01-01" {

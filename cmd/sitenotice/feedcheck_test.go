@@ -256,7 +256,7 @@ func TestACouncilHandsOverItsFileOnAPage(t *testing.T) {
 
 		page = c.send("village", "right", "", `C:\Planning\register.csv`, strings.NewReader(villageFile))
 		c.expect(page, 200, "What is in register.csv", "3 rows were read: 2 can be used, 1 cannot", "2 applications are new to us", "first reading, so it would tell nobody",
-			"With a closing date for comments none", "With a position all", "Codes whose meaning we have not been told", "status HUH 1", "3 got 31/31/26 This is not a date like 2006-01-02.")
+			"With a closing date for comments none", "With a position all", "Codes whose meaning we have not been told", "status HUH 1", "3 got 31/31/26 This is not a date like 2026-02-28.")
 		if strings.Contains(page.body, "right") || page.header.Get("Cache-Control") != "no-store" {
 			c.Error("the page holds the token, or may be kept")
 		}
@@ -264,7 +264,7 @@ func TestACouncilHandsOverItsFileOnAPage(t *testing.T) {
 			c.Error("looking at a file stores something")
 		}
 		fixes := c.post("/feeds/check/fixes", page.form(t, "/feeds/check/fixes"))
-		if want := "ref,what,got,state,lon,lat,line,what is wrong\n2,'=cmd|' /C calc'!A0,31/31/26,HUH,,,3,got: this is not a date like 2006-01-02\n"; fixes.body != want ||
+		if want := "ref,what,got,state,lon,lat,line,what is wrong\n2,'=cmd|' /C calc'!A0,31/31/26,HUH,,,3,got: this is not a date like 2026-02-28\n"; fixes.body != want ||
 			!strings.HasPrefix(fixes.header.Get("Content-Disposition"), "attachment") || fixes.header.Get("Cache-Control") != "no-store" {
 			c.Errorf("%q %v", fixes.body, fixes.header)
 		}
