@@ -50,5 +50,8 @@ func (e *InvalidError) Error() string { return e.Problem }
 // ErrExpired says that a link was good once but no longer is.
 var ErrExpired = errors.New("this link has expired")
 
+// ErrBusy says that everybody together has asked for more than the service allows.
+var ErrBusy = errors.New("too many requests from everybody")
+
 // ErrTooMany says that somebody asked too often and may ask again later.
 var ErrTooMany = errors.New("too many requests; please try again in an hour")

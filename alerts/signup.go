@@ -60,6 +60,7 @@ type SignUp struct {
 	Remind   int      // days before comments close on which to be reminded; 0 for no wish
 	Page     string   // the page on which it was asked for, kept with the consent
 	Client   string   // where the request came from, as [ClientKey] writes it; counted, never stored with the sign-up
+	Domain   string   // the keyed hash of the address's domain, likewise; see [Keys.DomainKey]
 }
 
 // Check returns the sign-up with its address in the form in which it is stored,
@@ -190,6 +191,8 @@ type Allowance struct {
 // Limits says how often strangers may ask for mail.
 type Limits struct {
 	SignUpsPerClientHour  int // sign-ups and requests for links of one client address
+	SignUpsPerDomainHour  int // sign-ups and requests to sign in with addresses of one domain; 0 for any number
+	SignUpsPerHour        int // the same of everybody together; 0 for any number
 	ConfirmationsPerDay   int // confirmation mails to one address
 	ConfirmationsPerMonth int // confirmation mails to one address
 	ManageLinksPerDay     int // requested manage links to one address
@@ -199,11 +202,41 @@ type Limits struct {
 }
 
 // DefaultLimits are the limits unless the operator sets others.
-var DefaultLimits = Limits{SignUpsPerClientHour: 10, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6, MovesPerDay: 3, PlacesPerDay: 5}
+var DefaultLimits = Limits{SignUpsPerClientHour: 10, SignUpsPerDomainHour: 100, SignUpsPerHour: 5_000, ConfirmationsPerDay: 1, ConfirmationsPerMonth: 5, ManageLinksPerDay: 3, SignInLinksPerDay: 6, MovesPerDay: 3, PlacesPerDay: 5}
 
 // Client returns the allowance of a client for one sign-up or link.
 func (l Limits) Client(client string, now time.Time) Allowance {
 	return Allowance{"client:" + client, now.UTC().Format("2006-01-02T15"), l.SignUpsPerClientHour}
+}
+
+// Everybody returns the allowances of a domain, and of all together, for one sign-up
+// or request to sign in: they hold when each request comes from somewhere else. They
+// are counted before anything is looked up, so they tell nobody who is known.
+func (l Limits) Everybody(domain string, now time.Time) (out []Allowance) {
+	hour := now.UTC().Format("2006-01-02T15")
+	if domain != "" && l.SignUpsPerDomainHour > 0 {
+		out = append(out, Allowance{"domain:" + domain, hour, l.SignUpsPerDomainHour})
+	}
+	if l.SignUpsPerHour > 0 {
+		out = append(out, Allowance{"everybody", hour, l.SignUpsPerHour})
+	}
+	return out
+}
+
+// publicDomains are of providers whose addresses belong to strangers to each other: a
+// count of them would only keep people from signing up.
+var publicDomains = map[string]bool{"gmail.com": true, "googlemail.com": true, "outlook.com": true, "hotmail.com": true, "hotmail.co.uk": true, "live.co.uk": true, "live.com": true,
+	"msn.com": true, "yahoo.com": true, "yahoo.co.uk": true, "ymail.com": true, "icloud.com": true, "me.com": true, "mac.com": true, "aol.com": true, "btinternet.com": true, "sky.com": true,
+	"virginmedia.com": true, "ntlworld.com": true, "talktalk.net": true, "blueyonder.co.uk": true, "proton.me": true, "protonmail.com": true, "fastmail.com": true, "gmx.co.uk": true, "gmx.com": true}
+
+// DomainKey is the keyed hash under which the sign-ups of an address's domain are
+// counted; empty for the large providers, whose addresses have nothing in common.
+func (k Keys) DomainKey(address string) string {
+	_, domain, _ := strings.Cut(strings.ToLower(strings.TrimSpace(address)), "@")
+	if publicDomains[domain] {
+		return ""
+	}
+	return encoding.EncodeToString(k.ring[0].mac("domain", domain))
 }
 
 // Confirmations returns the allowances of an address for one confirmation mail.

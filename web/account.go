@@ -15,7 +15,7 @@ import (
 
 // AccountStore is what signing in reads and writes.
 type AccountStore interface {
-	RequestSignIn(ctx context.Context, address string, addressKeys []string, client, destination string, limits alerts.Limits, now time.Time, write alerts.Writer) error
+	RequestSignIn(ctx context.Context, address string, addressKeys []string, client, domain, destination string, limits alerts.Limits, now time.Time, write alerts.Writer) error
 	SignInLink(ctx context.Context, secret string, now time.Time) (alerts.Account, error)
 	SignIn(ctx context.Context, secret, before string, now time.Time) (session, destination string, err error)
 	Holders(ctx context.Context, scope alerts.Scope) ([]alerts.Account, error)
@@ -154,7 +154,7 @@ func (s *Server) requestSignIn(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, "/sign-in/sent", http.StatusSeeOther)
 		return nil
 	}
-	err := s.Store.RequestSignIn(r.Context(), address, s.Keys.AddressKeys(address), s.client(r), to, s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
+	err := s.Store.RequestSignIn(r.Context(), address, s.Keys.AddressKeys(address), s.client(r), s.Keys.DomainKey(address), to, s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
 		return s.addressed(s.SignInMail(SignInMail{Recipient: l.Recipient, SignInURL: s.BaseURL + "/sign-in/" + l.Secret}))
 	})
 	if err != nil {

@@ -105,8 +105,20 @@ func TestSignInTellsNothingOfAnAddress(t *testing.T) {
 		for range 20 {
 			s.post("/sign-in", "email", "nobody@example.org")
 		}
+		if n := s.count(`SELECT count(*) FROM delivery WHERE kind = 'sign-in'`); n != 2 {
+			t.Errorf("%d mails went out, want 2: one a day to somebody who has not shown that the address is theirs", n)
+		}
+		for range 20 {
+			s.post("/sign-in", "email", "operator@example.org")
+		}
 		if n := s.count(`SELECT count(*) FROM delivery WHERE kind = 'sign-in'`); n != 1+alerts.DefaultLimits.SignInLinksPerDay {
-			t.Errorf("%d mails went out", n)
+			t.Errorf("%d mails went out, want %d to the operator and one to the stranger", n, alerts.DefaultLimits.SignInLinksPerDay)
+		}
+		for range 3 { // nor by way of a sign-up
+			s.expect(s.signUp("nobody@example.org"), http.StatusSeeOther)
+		}
+		if n := s.count(`SELECT count(*) FROM delivery d JOIN recipient r ON r.id = d.recipient_id WHERE r.address = 'nobody@example.org'`); n != 1 {
+			t.Errorf("%d mails to a stranger in a day", n)
 		}
 		s.server.Limits.SignUpsPerClientHour = 1
 		s.expect(s.post("/sign-in", "email", "more@example.org"), http.StatusTooManyRequests)
@@ -123,6 +135,7 @@ func TestSignInLinksAndSessionsEnd(t *testing.T) {
 		s.expect(s.post(link), http.StatusGone)
 		s.expect(s.post("/sign-in/"+strings.Repeat("A", 43)), http.StatusNotFound)
 
+		s.advance(24 * time.Hour) // a stranger gets one mail a day
 		s.signIn("gwen@example.org")
 		s.advance(29 * 24 * time.Hour)
 		s.expect(s.get("/account"), http.StatusOK) // which lengthens it

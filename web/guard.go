@@ -62,6 +62,8 @@ func classify(l alerts.Language, err error) (status int, text string) {
 		return http.StatusGone, l.Say("This link has expired.")
 	case errors.Is(err, alerts.ErrTooMany):
 		return http.StatusTooManyRequests, l.Say("That was asked for too often from your connection. Please try again in an hour.")
+	case errors.Is(err, alerts.ErrBusy):
+		return http.StatusTooManyRequests, "So many people ask for this at the moment that we take no more requests for now. Please try again in an hour."
 	case errors.Is(err, alerts.ErrConflict):
 		return http.StatusConflict, l.Say("This has changed meanwhile. Please go back and reload the page.")
 	case errors.Is(err, errMethod):

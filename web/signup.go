@@ -98,6 +98,7 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request, sign alerts.S
 	if err != nil {
 		return err
 	}
+	sign.Domain = s.Keys.DomainKey(sign.Address)
 	err = s.Store.Subscribe(r.Context(), sign, s.Keys.AddressKeys(sign.Address), s.Limits, s.Now(), func(l alerts.Letter) (alerts.Delivery, error) {
 		m := ConfirmMail{Recipient: l.Recipient, Area: l.Area, Filter: l.Filter, Cadence: l.Cadence, Remind: l.Remind, Coverage: coverage, Already: l.Already,
 			NeverURL: s.at(l.Recipient.Language) + "/never/" + s.Keys.Sign("never", strconv.FormatInt(l.Recipient.ID, 10))}

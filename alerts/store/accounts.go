@@ -19,18 +19,28 @@ import (
 //
 // It answers alike whether the address is known or not; only alerts.ErrTooMany,
 // which depends on the client alone, is told apart.
-func (s *Store) RequestSignIn(ctx context.Context, address string, addressKeys []string, client, destination string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
+func (s *Store) RequestSignIn(ctx context.Context, address string, addressKeys []string, client, domain, destination string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		if ok, err := allow(ctx, tx, limits.Client(client, now)); err != nil {
 			return err
 		} else if !ok {
 			return alerts.ErrTooMany
 		}
+		if err := admit(ctx, tx, limits.Everybody(domain, now)); err != nil {
+			return err
+		}
 		if suppressed, err := isSuppressed(ctx, tx, addressKeys); err != nil || suppressed {
 			return err
 		}
 		if ok, err := allow(ctx, tx, limits.SignInLinks(addressKeys[0], now)); err != nil || !ok {
 			return err
+		}
+		if proven, err := isProven(ctx, tx, addressKeys); err != nil {
+			return err
+		} else if !proven {
+			if ok, err := allowUnasked(ctx, tx, limits, addressKeys, now); err != nil || !ok {
+				return err
+			}
 		}
 		to, err := s.findOrAddAccount(ctx, tx, address, addressKeys, now)
 		if err != nil {
@@ -43,7 +53,7 @@ func (s *Store) RequestSignIn(ctx context.Context, address string, addressKeys [
 		}
 		return queueLetter(ctx, tx, letter, now, write)
 	})
-	if err != nil && !errors.Is(err, alerts.ErrTooMany) {
+	if err != nil && !errors.Is(err, alerts.ErrTooMany) && !errors.Is(err, alerts.ErrBusy) {
 		return fmt.Errorf("store the request to sign in: %w", err)
 	}
 	return err

@@ -15,7 +15,7 @@ import (
 // account makes an account that has signed in.
 func (d *desk) account(address string) int64 {
 	d.Helper()
-	if err := d.RequestSignIn(d.Context(), address, d.keys.AddressKeys(address), alerts.HashSecret(address), "", alerts.DefaultLimits, d.now, d.write); err != nil {
+	if err := d.RequestSignIn(d.Context(), address, d.keys.AddressKeys(address), alerts.HashSecret(address), "", "", alerts.DefaultLimits, d.now, d.write); err != nil {
 		d.Fatal(err)
 	}
 	letter := d.mail[len(d.mail)-1]

@@ -19,7 +19,8 @@ import (
 // be stored.
 //
 // It answers alike whether the address is new, known, subscribed or suppressed;
-// only alerts.ErrTooMany, which depends on the client alone, is told apart. An
+// only alerts.ErrTooMany, which depends on the client alone, and alerts.ErrBusy, which
+// depends on how many ask, are told apart. An
 // address gets as many mails as limits allow, and one link confirms all that
 // waits for confirmation.
 func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []string, limits alerts.Limits, now time.Time, write alerts.Writer) error {
@@ -29,6 +30,9 @@ func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []st
 			return err
 		} else if !ok {
 			return alerts.ErrTooMany
+		}
+		if err := admit(ctx, tx, limits.Everybody(r.Domain, now)); err != nil {
+			return err
 		}
 		if suppressed, err := isSuppressed(ctx, tx, addressKeys); err != nil || suppressed {
 			return err
@@ -47,10 +51,8 @@ func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []st
 		if err != nil {
 			return err
 		}
-		for _, a := range limits.Confirmations(addressKeys[0], now) {
-			if ok, err := allow(ctx, tx, a); err != nil || !ok {
-				return err
-			}
+		if ok, err := allowUnasked(ctx, tx, limits, addressKeys, now); err != nil || !ok {
+			return err
 		}
 		letter := alerts.Letter{Kind: alerts.DeliveryConfirm, Recipient: to, Area: r.Area, Cadence: r.Cadence, Filter: r.Filter, Remind: r.Remind, Already: already}
 		if !already {
@@ -62,7 +64,7 @@ func (s *Store) Subscribe(ctx context.Context, r alerts.SignUp, addressKeys []st
 		}
 		return queueLetter(ctx, tx, letter, now, write)
 	})
-	if err != nil && !errors.Is(err, alerts.ErrTooMany) {
+	if err != nil && !errors.Is(err, alerts.ErrTooMany) && !errors.Is(err, alerts.ErrBusy) {
 		return fmt.Errorf("store the sign-up: %w", err)
 	}
 	return err
@@ -321,6 +323,38 @@ func allow(ctx context.Context, tx *sql.Tx, a alerts.Allowance) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// admit counts one use of each of the allowances that are everybody's.
+func admit(ctx context.Context, tx *sql.Tx, allowances []alerts.Allowance) error {
+	for _, a := range allowances {
+		if ok, err := allow(ctx, tx, a); err != nil {
+			return err
+		} else if !ok {
+			return alerts.ErrBusy
+		}
+	}
+	return nil
+}
+
+// allowUnasked counts a mail to somebody of whom nobody knows whether they want it: all
+// such mails to one address together are as many as its confirmations may be.
+func allowUnasked(ctx context.Context, tx *sql.Tx, limits alerts.Limits, addressKeys []string, now time.Time) (bool, error) {
+	for _, a := range limits.Confirmations(addressKeys[0], now) {
+		if ok, err := allow(ctx, tx, a); err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// isProven reports whether somebody has shown that an address is theirs, or the
+// operator has given it a role.
+func isProven(ctx context.Context, tx *sql.Tx, addressKeys []string) (bool, error) {
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM recipient r WHERE r.address_key IN (SELECT value FROM json_each($1))
+		AND (r.state = 'active' OR EXISTS (SELECT 1 FROM role o WHERE o.account_id = r.id))`, list(addressKeys)).Scan(&n)
+	return n > 0, err
 }
 
 func isSuppressed(ctx context.Context, tx *sql.Tx, addressKeys []string) (bool, error) {

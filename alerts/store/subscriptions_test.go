@@ -560,3 +560,43 @@ func TestThoseWhoStoppedAreForgottenAfterFourWeeks(t *testing.T) {
 		}
 	})
 }
+
+// Whatever is asked for from however many places: a domain, and all together, get so
+// many mails an hour, and nobody learns who is known.
+func TestADomainAndAllTogetherMayAskSoOftenAnHour(t *testing.T) {
+	eachDesk(t, func(d *desk) {
+		limits := alerts.DefaultLimits
+		limits.SignUpsPerDomainHour, limits.SignUpsPerHour = 3, 6
+		n := 0
+		ask := func(address string) error {
+			n++
+			return d.Subscribe(d.Context(), alerts.SignUp{Address: address, Area: circle(camden, 500, "x"), Cadence: alerts.Daily, Client: alerts.NewSecret(), Domain: d.keys.DomainKey(address)},
+				d.keys.AddressKeys(address), limits, d.now, d.write)
+		}
+		for i := range 3 {
+			if err := ask(string(rune('a'+i)) + "@victim.example"); err != nil {
+				d.Fatal(err)
+			}
+		}
+		for _, address := range []string{"d@victim.example", "a@VICTIM.example"} { // known or not
+			if err := ask(address); !errors.Is(err, alerts.ErrBusy) {
+				d.Errorf("the fourth of a domain, %s: %v", address, err)
+			}
+		}
+		for i := range 3 { // a large provider's addresses have nothing in common
+			if err := ask(string(rune('a'+i)) + "@gmail.com"); err != nil {
+				d.Fatal(err)
+			}
+		}
+		if err := ask("x@elsewhere.example"); !errors.Is(err, alerts.ErrBusy) {
+			d.Errorf("the seventh of all: %v", err)
+		}
+		if err := d.RequestSignIn(d.Context(), "y@elsewhere.example", d.keys.AddressKeys("y@elsewhere.example"), "c", "", "", limits, d.now, d.write); !errors.Is(err, alerts.ErrBusy) {
+			d.Errorf("a request to sign in: %v", err)
+		}
+		d.now = d.now.Add(time.Hour)
+		if err := ask("d@victim.example"); err != nil {
+			d.Errorf("an hour later: %v", err)
+		}
+	})
+}
