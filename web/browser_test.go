@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sitenotice/sitenotice/alerts"
+	"github.com/sitenotice/sitenotice/alerts/compose"
 	"github.com/sitenotice/sitenotice/alerts/store/storetest"
 	"github.com/sitenotice/sitenotice/web"
 	"github.com/sitenotice/sitenotice/web/browsertest"
@@ -52,6 +53,9 @@ func TestAPersonSignsUpAndStops(t *testing.T) {
 	for _, c := range sizes {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t, storetest.Engines(t)[0])
+			s.server.ConfirmMail = func(m web.ConfirmMail) (alerts.Delivery, error) { // as it is written outside of tests
+				return s.compose.Confirm(compose.Confirmation{Area: m.Area, Filter: m.Filter, Cadence: m.Cadence, Remind: m.Remind, Coverage: m.Coverage, Already: m.Already, ConfirmURL: m.ConfirmURL, ManageURL: m.ManageURL, NeverURL: m.NeverURL})
+			}
 			p := browsertest.Open(t, c.size, s.url+"/")
 			look := func(name string) {
 				t.Helper()
@@ -87,8 +91,8 @@ func TestAPersonSignsUpAndStops(t *testing.T) {
 			s.deliver()
 			p.Click("Open the captured mail")
 			look("mailbox")
-			p.Click("Confirm your alerts")
-			p.Expect("Please confirm")
+			p.Click("Confirm your planning alerts: NW1 8NH")
+			p.Expect("Within 200 m of NW1 8NH", "A reminder 3 days before comments close")
 			look("mail")
 			p.Go(s.url + s.mailLink("/confirm/"))
 			p.Expect("Within 200 m of NW1 8NH", "All kinds of application", "Once a week")
