@@ -323,11 +323,11 @@ func TestTabbingFollowsTheEye(t *testing.T) {
 	s := newSite(t, storetest.Engines(t)[0])
 	p := browsertest.Open(t, browsertest.Desktop, s.url+"/")
 	var order []string
-	for range 9 {
+	for range 10 {
 		p.Type("\t")
 		order = append(order, p.Focused())
 	}
-	want := []string{"a Skip to the content", "a Sitenotice", "a Search", "a Councils", "a Your alerts", "a About", "a Captured mail", "input Your postcode", "summary Use latitude and longitude instead"}
+	want := []string{"a Skip to the content", "a Sitenotice", "a Search", "a Councils", "a Your alerts", "a About", "a Captured mail", "a Cymraeg", "input Your postcode", "summary Use latitude and longitude instead"}
 	if strings.Join(order, "; ") != strings.Join(want, "; ") {
 		t.Errorf("tabbing goes\n%s\nwant\n%s", strings.Join(order, "; "), strings.Join(want, "; "))
 	}
