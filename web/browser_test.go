@@ -170,7 +170,7 @@ func TestAPersonSignsUpInWelsh(t *testing.T) {
 	p.Expect("Eich hysbysiadau", "Ar gyfer jo@example.org")
 	look("manage")
 	p.Choose("Ysgrifennwch fy negeseuon yn", "en")
-	p.Click("Cadw’r iaith")
+	p.Click("Cadw fy newis o iaith")
 	p.Expect("O hyn ymlaen daw eich negeseuon yn yr iaith a ddewisoch")
 	if s.count(`SELECT count(*) FROM recipient WHERE language = 'en'`) != 1 {
 		t.Error("the mails are not to be in English")
