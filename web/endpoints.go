@@ -47,7 +47,11 @@ type endpointItem struct {
 }
 
 func (p groupPage) endpointItem(e alerts.Endpoint) endpointItem {
-	return endpointItem{Endpoint: e, Format: formatWords[e.Format], State: stateWords[e.State], Chat: e.Format.IsChat(), Path: p.Path("endpoints", e.ID)}
+	state := stateWords[e.State]
+	if e.State == alerts.EndpointActive && e.FailingSince > 0 {
+		state = "failing; what waits is tried again"
+	}
+	return endpointItem{Endpoint: e, Format: formatWords[e.Format], State: state, Chat: e.Format.IsChat(), Path: p.Path("endpoints", e.ID)}
 }
 
 // Needs reports whether the endpoint waits for its proof.

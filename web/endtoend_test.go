@@ -215,7 +215,7 @@ func TestAGroupSetsUpAWebhookWithThePages(t *testing.T) {
 				t.Fatalf("arrived before it broke: %v", got)
 			}
 			p.Go(p.URL())
-			p.Expect("number 2: waits")
+			p.Expect("number 2: waits", "failing; what waits is tried again")
 			look("endpoint-failing")
 			r.set(func(r *receiver) { r.broken = false })
 			p.Click("Send again what it missed")
