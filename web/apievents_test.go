@@ -37,6 +37,10 @@ func TestEventsForPrograms(t *testing.T) {
 		if len(two.Events) != 2 || two.After != 3 || !two.More {
 			t.Errorf("%+v", two)
 		}
+		r := s.call("GET", "/events?after=1&limit=2", "", "", "Accept", "application/x-ndjson")
+		if n := strings.Count(r.Body, "\n"); n != 2 || r.Header.Get("Content-Type") != "application/x-ndjson" || !strings.Contains(r.Header.Get("Link"), "/events?after=3&limit=2>") {
+			t.Errorf("a line for each: %d, %v", n, r.Header)
+		}
 		if none := got[eventList](s, s.call("GET", "/events", "", "")); len(none.Events) != 0 || none.After != 4 {
 			t.Errorf("without after: %+v", none)
 		}

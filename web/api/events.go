@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,6 +179,23 @@ func (a *API) listEvents(w http.ResponseWriter, r *http.Request, after int64, au
 	out := eventsJSON{Events: []eventJSON{}, After: last, More: last < newest && last > after}
 	for i := range found {
 		out.Events = append(out.Events, a.eventJSON(&found[i], names))
+	}
+	next := url.Values{"after": {strconv.FormatInt(last, 10)}, "limit": {strconv.Itoa(limit)}}
+	if authority != "" {
+		next.Set("authority", authority)
+	}
+	w.Header().Set("Link", "<"+a.BaseURL+"/api/v1/events?"+next.Encode()+`>; rel="next"`)
+	if format, _, err := formatOf(r); err == nil && format.Extension == NDJSON.Extension {
+		var b bytes.Buffer
+		lines := json.NewEncoder(&b)
+		for _, e := range out.Events {
+			if err := lines.Encode(e); err != nil {
+				return err
+			}
+		}
+		w.Header().Set("Content-Type", NDJSON.MIME)
+		ServeTagged(w, r, b.Bytes())
+		return nil
 	}
 	return reply(w, r, out)
 }
