@@ -137,7 +137,7 @@ func TestTheDocumentsNameRealSettingsAndCommandsInSentences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := map[string]bool{"SITENOTICE_SHARED": true} // of the tests
+	settings := map[string]bool{"SITENOTICE_SHARED": true, "SITENOTICE_MISSING": true} // of the tests
 	for _, flag := range parser.Model.AllFlags(false) {
 		for _, f := range flag {
 			for _, name := range f.Envs {

@@ -159,7 +159,7 @@
 	}
 	tidy();
 
-	const words = {
+	const hints = {
 		pin: words('click'),
 		outline: words('outline'),
 		carve: words('carve'),
@@ -171,7 +171,7 @@
 		for (const b of tools) b.setAttribute('aria-pressed', String(b.dataset.tool === tool));
 		box.classList.toggle('pinning', tool === 'pin');
 		box.classList.toggle('cornering', tool === 'outline' || tool === 'carve'); // a corner may lie under the pin
-		say(words[tool] || '');
+		say(hints[tool] || '');
 	};
 	for (const b of tools) b.addEventListener('click', () => choose(tool === b.dataset.tool ? '' : b.dataset.tool));
 	map.on('click', e => {
