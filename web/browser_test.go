@@ -170,7 +170,7 @@ func TestAPersonSignsUpInWelsh(t *testing.T) {
 	p.Expect("Eich hysbysiadau", "Ar gyfer jo@example.org")
 	look("manage")
 	p.Choose("Ysgrifennwch fy negeseuon yn", "en")
-	p.Click("Cadw fy newis o iaith")
+	p.Click("Cadw eich dewis iaith")
 	p.Expect("O hyn ymlaen daw eich negeseuon yn yr iaith a ddewisoch")
 	if s.count(`SELECT count(*) FROM recipient WHERE language = 'en'`) != 1 {
 		t.Error("the mails are not to be in English")
@@ -327,7 +327,7 @@ func TestTabbingFollowsTheEye(t *testing.T) {
 		p.Type("\t")
 		order = append(order, p.Focused())
 	}
-	want := []string{"a Skip to the content", "a Sitenotice", "a Search", "a Councils", "a Your alerts", "a About", "a Captured mail", "a Cymraeg", "input Your postcode", "summary Use latitude and longitude instead"}
+	want := []string{"a Skip to the content", "a Sitenotice", "a Cymraeg", "a Search", "a Councils", "a Your alerts", "a About", "a Captured mail", "input Your postcode", "summary Use latitude and longitude instead"}
 	if strings.Join(order, "; ") != strings.Join(want, "; ") {
 		t.Errorf("tabbing goes\n%s\nwant\n%s", strings.Join(order, "; "), strings.Join(want, "; "))
 	}
