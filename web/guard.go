@@ -327,16 +327,3 @@ func (s *Server) trusts(addr netip.Addr) bool {
 	}
 	return false
 }
-
-// HTTPServer returns a server with the limits that pages need. The caller sets
-// its address, starts it and shuts it down.
-func HTTPServer(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-	}
-}
