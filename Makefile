@@ -9,7 +9,7 @@ TESTENV  = SITENOTICE_SHARED="$(SITENOTICE_SHARED)"
 # The packages with goroutines of their own. This run leaves out SQLite, the browser,
 # whole registers, the scripts of the command, and three random histories in four, which
 # the full one has.
-RACE = ./alerts/ingest ./alerts/match ./alerts/deliver ./alerts/store ./web ./cmd/sitenotice
+RACE = ./alerts/ingest ./alerts/match ./alerts/compose ./alerts/deliver ./alerts/store ./web ./cmd/sitenotice
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

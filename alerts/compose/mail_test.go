@@ -426,6 +426,21 @@ func BenchmarkWriteADigest(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
 }
 
+// BenchmarkWriteDigests writes them as a pass does, on all processors.
+func BenchmarkWriteDigests(b *testing.B) {
+	w := testWriter(b)
+	b.RunParallel(func(pb *testing.PB) {
+		bulletin := sampleBulletin()
+		for pb.Next() {
+			if _, err := w.bulletin(bulletin); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+}
+
 func ExampleStage_ManageLink() {
 	s := &Stage{BaseURL: "https://alerts.example.org"}
 	d, _ := s.ManageLink(Link{ManageURL: "https://alerts.example.org/manage/TOKEN", Valid: "2026-11-24"})

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sitenotice/sitenotice/alerts"
@@ -70,7 +73,8 @@ func (s *Store) DueSubscribers(ctx context.Context, after int64, limit int, now 
 // put into words, and stores the deliveries, the matches that they tell, those
 // that will never be told and the next due moments: all in one transaction. A
 // subscriber whom another process is busy with is left to it. past keeps what else
-// is known of the sites, from one call to the next.
+// is known of the sites, from one call to the next. write is called by several
+// goroutines at once.
 func (s *Store) ComposeFor(ctx context.Context, subscribers []int64, now time.Time, ready []alerts.Cadence, past alerts.Past, write func(alerts.Bulletin) (alerts.Delivery, error)) (deliveries int, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		all, err := s.owed(ctx, tx, subscribers, now)
@@ -86,15 +90,15 @@ func (s *Store) ComposeFor(ctx context.Context, subscribers []int64, now time.Ti
 		if err := s.addPast(ctx, tx, compositions, past); err != nil {
 			return err
 		}
+		mails, err := writeMails(compositions, write)
+		if err != nil {
+			return err
+		}
 		for i, owed := range all {
 			c := &compositions[i]
 			var id int64
 			if !c.IsEmpty() {
-				d, err := write(c.Bulletin)
-				if err != nil {
-					return err
-				}
-				if id, err = tellMatches(ctx, tx, owed.Recipient.ID, c, d, now); err != nil {
+				if id, err = tellMatches(ctx, tx, owed.Recipient.ID, c, mails[i], now); err != nil {
 					return err
 				}
 				deliveries++
@@ -115,6 +119,25 @@ func (s *Store) ComposeFor(ctx context.Context, subscribers []int64, now time.Ti
 		return 0, fmt.Errorf("compose mail: %w", err)
 	}
 	return deliveries, nil
+}
+
+// writeMails has what is told put into words, on all processors at once: writing takes
+// longer than everything else, and the transaction stays open meanwhile.
+func writeMails(compositions []alerts.Composition, write func(alerts.Bulletin) (alerts.Delivery, error)) ([]alerts.Delivery, error) {
+	mails, errs := make([]alerts.Delivery, len(compositions)), make([]error, len(compositions))
+	var taken atomic.Int64
+	var writers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(compositions)) {
+		writers.Go(func() {
+			for i := taken.Add(1) - 1; i < int64(len(compositions)); i = taken.Add(1) - 1 {
+				if c := &compositions[i]; !c.IsEmpty() {
+					mails[i], errs[i] = write(c.Bulletin)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	return mails, errors.Join(errs...)
 }
 
 // tellMatches stores a delivery and says of its matches that it tells them.
