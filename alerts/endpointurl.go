@@ -165,6 +165,9 @@ func (p URLPolicy) host(name string, port uint16) (host, problem string) {
 		return "", notPublic
 	}
 	ascii, err := hostProfile.ToASCII(name)
+	if err == nil { // what a name becomes must be one itself
+		_, err = hostProfile.ToASCII(ascii)
+	}
 	if err != nil {
 		return "", "This host name is not written as host names are; use a name like hooks.example.org"
 	}

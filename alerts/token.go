@@ -80,7 +80,7 @@ func (k Keys) Verify(purpose, token string) (subject string, err error) {
 	}
 	b, err1 := encoding.DecodeString(parts[1])
 	mac, err2 := encoding.DecodeString(parts[2])
-	if err1 != nil || err2 != nil {
+	if err1 != nil || err2 != nil || strings.ContainsAny(token, "\r\n") { // line breaks are passed over when it is decoded
 		return "", ErrBadToken
 	}
 	for _, key := range k.ring {
