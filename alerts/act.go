@@ -42,6 +42,9 @@ func RecipientSubject(recipient int64) string { return fmt.Sprintf("recipient %d
 // FeedSubject is how a feed is named in what was done with what it brought.
 func FeedSubject(slug string) string { return "feed " + slug }
 
+// RecordSubject is how an application is named in what was done to it.
+func RecordSubject(ref Ref) string { return ref.Authority + " " + ref.Number }
+
 // MaxReason is how long a reason may be, in characters.
 const MaxReason = 500
 

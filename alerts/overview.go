@@ -18,15 +18,6 @@ type FaultyFeed struct {
 	Since int64 // unix ms
 }
 
-// A StoppedSender is a sender that rests after a failure that is not any one
-// message's.
-type StoppedSender struct {
-	Name     string
-	Failures int    // in a row
-	Until    int64  // unix ms; then it tries again
-	Reason   string // what the other side said
-}
-
 // A DisabledEndpoint is a webhook that is switched off.
 type DisabledEndpoint struct {
 	ID     int64

@@ -27,6 +27,20 @@ func (r Redaction) rank() int {
 	return 0
 }
 
+// Act is what somebody has done who redacts an application so; empty where nothing
+// is redacted.
+func (r Redaction) Act() string {
+	switch r {
+	case RedactWords:
+		return "redacted the description"
+	case RedactAddress:
+		return "redacted the description and the address"
+	case RedactAll:
+		return "took down"
+	}
+	return ""
+}
+
 // Apply returns what is left of d. The place stays, as a point, also of what is
 // hidden: by it those are found who had been told.
 func (r Redaction) Apply(d Details) Details {

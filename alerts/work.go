@@ -67,8 +67,8 @@ const deadAfter = 15 * time.Minute
 type SenderRest struct {
 	Name     string // "mail" or "webhooks"
 	Failures int    // relay-wide ones in a row
-	Until    time.Time
-	Reason   string
+	Until    int64  // unix ms; then it tries again
+	Reason   string // what the other side said
 }
 
 // downFrom is how many relay-wide failures in a row make a fault: with the rests

@@ -56,7 +56,7 @@ func TestWorkIsAtFaultWhenItIsStillOrLate(t *testing.T) {
 		never[i].Moved = time.Time{}
 	}
 	down := func(failures int) []SenderRest {
-		return []SenderRest{{Name: "mail", Failures: failures, Until: midday, Reason: "connection refused"}}
+		return []SenderRest{{Name: "mail", Failures: failures, Until: midday.UnixMilli(), Reason: "connection refused"}}
 	}
 	for _, c := range []struct {
 		name  string

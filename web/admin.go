@@ -17,7 +17,7 @@ import (
 type AdminStore interface {
 	HeldFeeds(ctx context.Context) ([]alerts.HeldFeed, error)
 	FaultyFeeds(ctx context.Context, from, limit int) ([]alerts.FaultyFeed, error)
-	StoppedSenders(ctx context.Context) ([]alerts.StoppedSender, error)
+	Rests(ctx context.Context) ([]alerts.SenderRest, error)
 	DisabledEndpoints(ctx context.Context, from, limit int) ([]alerts.DisabledEndpoint, error)
 	Notices(ctx context.Context, from, limit int) ([]alerts.Notice, error)
 	DisputedPlaces(ctx context.Context, after int64, limit int) ([]alerts.DisputedPlace, error)
@@ -216,7 +216,7 @@ type overviewAdmin struct {
 	Held      []alerts.HeldFeed
 	Faults    []alerts.FaultyFeed
 	MoreFault bool
-	Senders   []alerts.StoppedSender
+	Senders   []alerts.SenderRest
 	Endpoints []alerts.DisabledEndpoint
 	MoreEnds  bool
 	Places    []alerts.DisputedPlace
@@ -237,7 +237,7 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request, a alerts.Account)
 		return err
 	}
 	page.Faults, page.MoreFault = cut(faults, adminGlance)
-	if page.Senders, err = s.Store.StoppedSenders(ctx); err != nil {
+	if page.Senders, err = s.Store.Rests(ctx); err != nil {
 		return err
 	}
 	endpoints, err := s.Store.DisabledEndpoints(ctx, 0, adminGlance+1)
@@ -271,29 +271,32 @@ type adminListPage struct {
 // adminFaults, adminEndpoints and adminNotices show a whole list of which the overview
 // has the beginning.
 func (s *Server) adminFaults(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
-	at := pagerOf(r, "/admin/faults")
-	all, err := s.Store.FaultyFeeds(r.Context(), at.from(), adminList+1)
-	if err != nil {
-		return err
-	}
-	page := adminListPage{adminPage: newAdminPage(r, a, "faults"), Heading: "What has to be mended of registers", Newer: at.newer()}
-	var more bool
-	page.Faults, more = cut(all, adminList)
-	page.Older = at.older(more)
-	return s.render(w, r, http.StatusOK, "adminlist.html", page.Heading, page)
+	page := adminListPage{adminPage: newAdminPage(r, a, "faults"), Heading: "What has to be mended of registers"}
+	return renderList(s, w, r, &page, &page.Faults, s.Store.FaultyFeeds)
 }
 
 func (s *Server) adminEndpoints(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
-	at := pagerOf(r, "/admin/endpoints")
-	all, err := s.Store.DisabledEndpoints(r.Context(), at.from(), adminList+1)
+	page := adminListPage{adminPage: newAdminPage(r, a, "endpoints"), Heading: "Webhooks that are switched off"}
+	return renderList(s, w, r, &page, &page.Endpoints, s.Store.DisabledEndpoints)
+}
+
+func (s *Server) adminNotices(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
+	page := adminListPage{adminPage: newAdminPage(r, a, "notices"), Heading: "Notices"}
+	return renderList(s, w, r, &page, &page.Notices, s.Store.Notices)
+}
+
+// renderList shows a page of the list that read has, which is the part of the page to
+// fill.
+func renderList[T any](s *Server, w http.ResponseWriter, r *http.Request, page *adminListPage, part *[]T, read func(ctx context.Context, from, limit int) ([]T, error)) error {
+	at := pagerOf(r, "/admin/"+page.Here)
+	all, err := read(r.Context(), at.from(), adminList+1)
 	if err != nil {
 		return err
 	}
-	page := adminListPage{adminPage: newAdminPage(r, a, "endpoints"), Heading: "Webhooks that are switched off", Newer: at.newer()}
 	var more bool
-	page.Endpoints, more = cut(all, adminList)
-	page.Older = at.older(more)
-	return s.render(w, r, http.StatusOK, "adminlist.html", page.Heading, page)
+	*part, more = cut(all, adminList)
+	page.Newer, page.Older = at.newer(), at.older(more)
+	return s.render(w, r, http.StatusOK, "adminlist.html", page.Heading, *page)
 }
 
 // adminPlaces shows all places that people doubt.
@@ -308,19 +311,6 @@ func (s *Server) adminPlaces(w http.ResponseWriter, r *http.Request, a alerts.Ac
 	if page.Places, more = cut(all, adminList); more {
 		page.Older = "/admin/places?after=" + strconv.FormatInt(page.Places[adminList-1].Application.ID, 10)
 	}
-	return s.render(w, r, http.StatusOK, "adminlist.html", page.Heading, page)
-}
-
-func (s *Server) adminNotices(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
-	at := pagerOf(r, "/admin/notices")
-	all, err := s.Store.Notices(r.Context(), at.from(), adminList+1)
-	if err != nil {
-		return err
-	}
-	page := adminListPage{adminPage: newAdminPage(r, a, "notices"), Heading: "Notices", Newer: at.newer()}
-	var more bool
-	page.Notices, more = cut(all, adminList)
-	page.Older = at.older(more)
 	return s.render(w, r, http.StatusOK, "adminlist.html", page.Heading, page)
 }
 

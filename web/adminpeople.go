@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -150,7 +151,7 @@ func (s *Server) openPerson(w http.ResponseWriter, r *http.Request, a alerts.Acc
 	}
 	standing, err := s.Store.Standing(r.Context(), id)
 	if err != nil || notAPerson(standing.Recipient) {
-		return firstError(err, alerts.ErrNotFound)
+		return cmp.Or(err, alerts.ErrNotFound)
 	}
 	if err := s.Store.RecordAct(r.Context(), p.act(alerts.ActPerson, alerts.ActLooked, alerts.RecipientSubject(id), reason), s.Now()); err != nil {
 		return err

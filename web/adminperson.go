@@ -146,7 +146,7 @@ func (s *Server) renderPerson(w http.ResponseWriter, r *http.Request, status int
 	ctx := r.Context()
 	kept, err := s.Store.Personal(ctx, id)
 	if err != nil || kept.Kind == "endpoint" {
-		return firstError(err, alerts.ErrNotFound)
+		return cmp.Or(err, alerts.ErrNotFound)
 	}
 	page := personPage{adminPage: p, Number: id, Kind: cmp.Or(personKinds[kept.Kind], kept.Kind), Person: kept, Reason: reason, EraseFault: p.ProblemAt("sure")}
 	for _, area := range kept.Areas {
@@ -344,7 +344,7 @@ func (s *Server) personWhy(w http.ResponseWriter, r *http.Request, a alerts.Acco
 			return err
 		}
 		for _, rec := range found {
-			c := personWhyCase{Name: recordSubject(rec.Ref)}
+			c := personWhyCase{Name: alerts.RecordSubject(rec.Ref)}
 			for _, a := range kept.Areas {
 				c.Areas = append(c.Areas, whyNotArea{roughly(a), fmt.Sprintf("%s/why/%d/%d", personPath(id), a.Subscription, rec.ID)})
 			}
@@ -364,7 +364,7 @@ func (s *Server) personWhy(w http.ResponseWriter, r *http.Request, a alerts.Acco
 	if err != nil {
 		return err
 	}
-	page.Case, page.Area = recordSubject(x.Ref), roughly(followed)
+	page.Case, page.Area = alerts.RecordSubject(x.Ref), roughly(followed)
 	now := s.Now()
 	for i := range x.Events {
 		e := &x.Events[i]

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -55,7 +56,7 @@ func (s *Server) renderRecords(w http.ResponseWriter, r *http.Request, status in
 			if !rec.Hidden {
 				row.Href = alerts.ApplicationPath(rec.Ref)
 			}
-			acts, err := s.Store.Acts(r.Context(), recordSubject(rec.Ref), "", 0, adminGlance)
+			acts, err := s.Store.Acts(r.Context(), alerts.RecordSubject(rec.Ref), "", 0, adminGlance)
 			if err != nil {
 				return err
 			}
@@ -72,8 +73,6 @@ func (s *Server) renderRecords(w http.ResponseWriter, r *http.Request, status in
 	return s.render(w, r, status, "adminrecords.html", title, page)
 }
 
-func recordSubject(ref alerts.Ref) string { return ref.Authority + " " + ref.Number }
-
 // redactRecord takes something of an application away, or all of it.
 func (s *Server) redactRecord(w http.ResponseWriter, r *http.Request, a alerts.Account) error {
 	if err := r.ParseForm(); err != nil {
@@ -83,17 +82,16 @@ func (s *Server) redactRecord(w http.ResponseWriter, r *http.Request, a alerts.A
 	ref := alerts.Ref{Authority: r.PostForm.Get("authority"), Number: r.PostForm.Get("reference")}
 	reason := p.reason(r)
 	how := alerts.Redaction(r.PostForm.Get("how"))
-	what, known := map[alerts.Redaction]string{alerts.RedactWords: "redacted the description", alerts.RedactAddress: "redacted the description and the address", alerts.RedactAll: "took down"}[how]
-	if !known {
+	if how.Act() == "" {
 		p.Problems = append(p.Problems, alerts.Invalid("how", "Choose what is to be taken away"))
 	}
 	if len(p.Problems) > 0 {
 		return s.renderRecords(w, r, http.StatusUnprocessableEntity, p, ref.Number)
 	}
 	if ok, err := s.isRecord(r, ref); err != nil || !ok {
-		return firstError(err, alerts.ErrNotFound)
+		return cmp.Or(err, alerts.ErrNotFound)
 	}
-	if _, err := s.Store.Redact(r.Context(), ref, how, p.act(alerts.ActRecord, what, recordSubject(ref), reason), s.Now()); err != nil {
+	if _, err := s.Store.Redact(r.Context(), ref, how, p.act(alerts.ActRecord, how.Act(), alerts.RecordSubject(ref), reason), s.Now()); err != nil {
 		return err
 	}
 	return recordsBack(w, r, ref, "redacted")
@@ -111,9 +109,9 @@ func (s *Server) restoreRecord(w http.ResponseWriter, r *http.Request, a alerts.
 		return s.renderRecords(w, r, http.StatusUnprocessableEntity, p, ref.Number)
 	}
 	if ok, err := s.isRecord(r, ref); err != nil || !ok {
-		return firstError(err, alerts.ErrNotFound)
+		return cmp.Or(err, alerts.ErrNotFound)
 	}
-	if err := s.Store.Restore(r.Context(), ref, p.act(alerts.ActRecord, "restored", recordSubject(ref), reason), s.Now()); err != nil {
+	if err := s.Store.Restore(r.Context(), ref, p.act(alerts.ActRecord, "restored", alerts.RecordSubject(ref), reason), s.Now()); err != nil {
 		return err
 	}
 	return recordsBack(w, r, ref, "restored")
@@ -124,13 +122,6 @@ func (s *Server) restoreRecord(w http.ResponseWriter, r *http.Request, a alerts.
 func (s *Server) isRecord(r *http.Request, ref alerts.Ref) (bool, error) {
 	found, err := s.Store.FindRecords(r.Context(), ref.Number, mostRecords)
 	return slices.ContainsFunc(found, func(rec alerts.RedactedRecord) bool { return rec.Ref == ref }), err
-}
-
-func firstError(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 func recordsBack(w http.ResponseWriter, r *http.Request, ref alerts.Ref, done string) error {

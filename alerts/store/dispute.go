@@ -98,7 +98,7 @@ func (s *Store) ReportPlace(ctx context.Context, application, recipient int64, c
 		if err := putNotice(ctx, tx, place.NoticeKey(), place.Notice(), now); err != nil {
 			return err
 		}
-		return recordAct(ctx, tx, alerts.Act{Kind: alerts.ActRecord, Who: alerts.English.Plural(people, "person", "people"), What: "disputed the place of", Subject: authority + " " + d.Reference, Reason: "it is not where the map shows it"}, now)
+		return recordAct(ctx, tx, alerts.Act{Kind: alerts.ActRecord, Who: alerts.English.Plural(people, "person", "people"), What: "disputed the place of", Subject: alerts.RecordSubject(alerts.Ref{Authority: authority, Number: d.Reference}), Reason: "it is not where the map shows it"}, now)
 	})
 	if err != nil && !errors.Is(err, alerts.ErrTooMany) {
 		return fmt.Errorf("note that the place of application %d is said to be wrong: %w", application, err)

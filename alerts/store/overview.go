@@ -34,17 +34,6 @@ func (s *Store) FaultyFeeds(ctx context.Context, from, limit int) ([]alerts.Faul
 	return faults, nil
 }
 
-// StoppedSenders returns the senders that rest, or whose last try failed.
-func (s *Store) StoppedSenders(ctx context.Context) ([]alerts.StoppedSender, error) {
-	stopped, err := collect(ctx, s.read, func(rows *sql.Rows) (x alerts.StoppedSender, err error) {
-		return x, rows.Scan(&x.Name, &x.Failures, &x.Until, &x.Reason)
-	}, `SELECT name, failures, paused_until, reason FROM sender WHERE failures > 0 ORDER BY name`)
-	if err != nil {
-		return nil, fmt.Errorf("list the senders that rest: %w", err)
-	}
-	return stopped, nil
-}
-
 // DisabledEndpoints returns the webhooks that are switched off, the latest first, from
 // one on; at most limit.
 func (s *Store) DisabledEndpoints(ctx context.Context, from, limit int) ([]alerts.DisabledEndpoint, error) {

@@ -142,10 +142,7 @@ func (s *Store) IsTickDue(ctx context.Context, name, period string, at time.Time
 // Rests returns the senders that the other side does not let through.
 func (s *Store) Rests(ctx context.Context) ([]alerts.SenderRest, error) {
 	rests, err := collect(ctx, s.read, func(rows *sql.Rows) (r alerts.SenderRest, err error) {
-		var until int64
-		err = rows.Scan(&r.Name, &r.Failures, &until, &r.Reason)
-		r.Until = timeOf(until)
-		return r, err
+		return r, rows.Scan(&r.Name, &r.Failures, &r.Until, &r.Reason)
 	}, `SELECT name, failures, paused_until, reason FROM sender WHERE failures > 0 ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("look which senders rest: %w", err)

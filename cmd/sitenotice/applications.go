@@ -26,12 +26,12 @@ type applicationsRedact struct {
 
 // Run redacts an application, hidden or not.
 func (c *applicationsRedact) Run(ctx context.Context, cfg *Config, std streams) error {
-	r, what := alerts.RedactWords, "redacted the description"
+	r := alerts.RedactWords
 	switch {
 	case c.Hide:
-		r, what = alerts.RedactAll, "took down"
+		r = alerts.RedactAll
 	case c.Address:
-		r, what = alerts.RedactAddress, "redacted the description and the address"
+		r = alerts.RedactAddress
 	}
 	if strings.TrimSpace(c.Reason) == "" {
 		return usage("--reason must say why, for the record")
@@ -42,9 +42,9 @@ func (c *applicationsRedact) Run(ctx context.Context, cfg *Config, std streams) 
 	}
 	defer s.Close()
 	ref := alerts.Ref{Authority: c.Authority, Number: c.Reference}
-	done, err := s.Redact(ctx, ref, r, alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: what, Subject: c.Authority + " " + c.Reference, Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
+	done, err := s.Redact(ctx, ref, r, actOn(ref, r.Act(), c.Reason), cfg.clock())
 	if errors.Is(err, alerts.ErrNotFound) {
-		return fmt.Errorf("there is no application %s %s: give the authority's short name, as in \"sitenotice feed list\", and the reference as the council writes it", c.Authority, c.Reference)
+		return noApplication(ref)
 	}
 	if err != nil {
 		return err
@@ -71,6 +71,15 @@ func (c *applicationsRedact) Run(ctx context.Context, cfg *Config, std streams) 
 // commandLine is who acts when it is not somebody who has signed in.
 const commandLine = "command line"
 
+// actOn is what the command line does to an application, for the record.
+func actOn(ref alerts.Ref, what, reason string) alerts.Act {
+	return alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: what, Subject: alerts.RecordSubject(ref), Reason: alerts.Line(reason, alerts.MaxReason)}
+}
+
+func noApplication(ref alerts.Ref) error {
+	return fmt.Errorf("there is no application %s %s: give the authority's short name, as in \"sitenotice feed list\", and the reference as the council writes it", ref.Authority, ref.Number)
+}
+
 func again(n int) string {
 	return alerts.English.Plural(n, "mail that waits is written anew", "mails that wait are written anew")
 }
@@ -92,7 +101,8 @@ func (c *applicationsRestore) Run(ctx context.Context, cfg *Config, std streams)
 		return err
 	}
 	defer s.Close()
-	err = s.Restore(ctx, alerts.Ref{Authority: c.Authority, Number: c.Reference}, alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: "restored", Subject: c.Authority + " " + c.Reference, Reason: alerts.Line(c.Reason, 500)}, cfg.clock())
+	ref := alerts.Ref{Authority: c.Authority, Number: c.Reference}
+	err = s.Restore(ctx, ref, actOn(ref, "restored", c.Reason), cfg.clock())
 	switch {
 	case errors.Is(err, alerts.ErrNotFound):
 		return fmt.Errorf("there is no application %s %s", c.Authority, c.Reference)

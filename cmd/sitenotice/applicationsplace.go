@@ -38,7 +38,7 @@ func (c *applicationsPlace) Run(ctx context.Context, cfg *Config, std streams) e
 	ref := alerts.Ref{Authority: c.Authority, Number: c.Reference}
 	app, err := svc.store.Application(ctx, ref)
 	if errors.Is(err, alerts.ErrNotFound) {
-		return fmt.Errorf("there is no application %s %s: give the authority's short name, as in \"sitenotice feed list\", and the reference as the council writes it", c.Authority, c.Reference)
+		return noApplication(ref)
 	}
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (c *applicationsPlace) Run(ctx context.Context, cfg *Config, std streams) e
 		}
 		decision.RightWard = places.WardAt(decision.Right)
 	}
-	act := alerts.Act{Kind: alerts.ActRecord, Who: commandLine, What: what, Subject: c.Authority + " " + app.Reference, Reason: alerts.Line(c.Reason, 500)}
+	act := actOn(app.Ref(), what, c.Reason)
 	was, is, err := svc.store.DecidePlace(ctx, ref, decision, act, svc.now())
 	if errors.Is(err, alerts.ErrConflict) {
 		return fmt.Errorf("no feed gives a place for %s %s, so there is nothing to decide", c.Authority, c.Reference)
